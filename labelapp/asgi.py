@@ -1,0 +1,24 @@
+"""ASGI: HTTP by Django, WebSockets by Channels. Importing this never imports torch."""
+
+from __future__ import annotations
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
+http = get_asgi_application()
+
+from labelapp.live.routing import websocket_urlpatterns  # noqa: E402 - needs Django set up
+
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+        ),
+    }
+)

@@ -1,0 +1,121 @@
+"""Typed settings from the environment. The only module that reads `os.environ`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Every setting that the environment may change; documented in docs/configuration.md."""
+
+    data_dir: Path
+    debug: bool
+    secret_key: str
+    database_url: str
+    redis_url: str
+    host: str
+    port: int
+    allowed_hosts: list[str]
+    csrf_trusted_origins: list[str]
+    secure_cookies: bool
+    workers: int
+    import_root: str
+    max_upload_mb: int
+    max_image_pixels: int
+    training_device: str
+    trainer_threads: int
+
+
+def read_environment() -> Environment:
+    """Read and check the environment; raise ImproperlyConfigured naming the wrong variable."""
+    env = Env()
+    try:
+        data_dir = Path(env.str("MCAL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
+        return Environment(
+            data_dir=data_dir,
+            debug=env.bool("MCAL_DEBUG", False),
+            secret_key=env.str("MCAL_SECRET_KEY", "") or _stored_secret(data_dir),
+            database_url=env.str("MCAL_DATABASE_URL", f"sqlite:///{data_dir / 'mcal.sqlite3'}"),
+            redis_url=env.str("MCAL_REDIS_URL", ""),
+            host=env.str("MCAL_HOST", "127.0.0.1"),
+            port=env.int("MCAL_PORT", 8000),
+            allowed_hosts=env.list("MCAL_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"]),
+            csrf_trusted_origins=env.list("MCAL_CSRF_TRUSTED_ORIGINS", []),
+            secure_cookies=env.bool("MCAL_SECURE_COOKIES", False),
+            workers=env.int("MCAL_WORKERS", 2),
+            import_root=env.str("MCAL_IMPORT_ROOT", ""),
+            max_upload_mb=env.int("MCAL_MAX_UPLOAD_MB", 2048),
+            max_image_pixels=env.int("MCAL_MAX_IMAGE_PIXELS", 100_000_000),
+            training_device=env.str("MCAL_TRAINING_DEVICE", ""),
+            trainer_threads=env.int("MCAL_TRAINER_THREADS", 0),
+        )
+    except EnvError as error:
+        raise ImproperlyConfigured(f"{error}. See docs/configuration.md.") from error
+
+
+def _stored_secret(data_dir: Path) -> str:
+    """Return the secret key of this installation, made at first start and kept in data_dir."""
+    path = data_dir / "secret_key"
+    try:
+        if path.exists():
+            return path.read_text().strip()
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"cannot write below {data_dir}: {error.strerror}. "
+            "Make the folder writable or set MCAL_DATA_DIR."
+        ) from error
+    key = secrets.token_urlsafe(50)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(key)
+    return key
+
+
+def database_settings(url: str) -> dict[str, object]:
+    """Return Django's DATABASES entry for a sqlite:/// or postgres:// address."""
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return _sqlite(unquote(parts.path[1:] if parts.path.startswith("//") else parts.path))
+    if parts.scheme in {"postgres", "postgresql"}:
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": parts.path.lstrip("/"),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": parts.hostname or "",
+            "PORT": str(parts.port or ""),
+            "CONN_MAX_AGE": 0,
+            "OPTIONS": {"pool": {"min_size": 1, "max_size": 16}},
+        }
+    raise ImproperlyConfigured(
+        f"MCAL_DATABASE_URL has the scheme {parts.scheme!r}; use sqlite:///PATH or postgres://..."
+    )
+
+
+def _sqlite(path: str) -> dict[str, object]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;"
+                " PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;"
+            ),
+        },
+    }

@@ -1,0 +1,65 @@
+"""Typed run events: recorded in the transaction of the change, read by whoever tails the table.
+
+The number comes from ProjectCounter (UPDATE ... RETURNING), so numbers are gapless per project
+and appear in commit order: call `record` as the LAST statement of a transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection, transaction
+
+from labelapp.models import Event, ProjectCounter
+
+EVENT_TYPES: dict[str, str] = {
+    "project.created": "the project exists",
+    "project.changed": "name, prices, target, classes or guidelines changed",
+    "project.archived": "archived, or brought back",
+    "people.changed": "somebody joined, left, or has another role",
+    "import.progress": "an import added images",
+    "import.finished": "an import ended (done, failed, or cancelled)",
+    "run.started": "the engine runs",
+    "run.paused": "no new tasks are given out",
+    "run.resumed": "tasks are given out again",
+    "run.failed": "the engine cannot go on by itself",
+    "batch.opened": "people are asked for labels",
+    "batch.closed": "all labels of a batch are in",
+    "training.started": "a training began",
+    "training.progress": "a training went on",
+    "training.finished": "a training ended and was measured",
+    "training.failed": "a training ended with an error",
+    "plan.updated": "curves refitted, a new plan made",
+    "machine.labelled": "machine labels are stored, with their certificate",
+    "run.finished": "every image has its label",
+    "export.finished": "an export can be downloaded, or failed",
+}
+"""Every type with what it says; docs/events.md repeats it, and a test compares the two."""
+
+
+def record(project_id: int, type_: str, payload: dict[str, Any] | None = None) -> int:
+    """Append one event inside the caller's transaction and return its number.
+
+    Raises KeyError for a type that EVENT_TYPES does not name.
+    """
+    if type_ not in EVENT_TYPES:
+        raise KeyError(type_)
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("events are recorded inside a transaction")
+    seq = _next_seq(project_id)
+    Event.objects.create(project_id=project_id, seq=seq, type=type_, payload=payload or {})
+    return seq
+
+
+def _next_seq(project_id: int) -> int:
+    table = ProjectCounter._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET event_seq = event_seq + 1"  # noqa: S608 - a constant name
+            " WHERE project_id = %s RETURNING event_seq",
+            [project_id],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise ProjectCounter.DoesNotExist(f"project {project_id} has no counter row")
+    return int(row[0])

@@ -1,0 +1,133 @@
+"""What happened and what runs: events, jobs, worker heartbeats, exports, the audit log."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from labelapp.models.projects import Project
+
+
+class Event(models.Model):
+    """A typed event of a project, numbered by ProjectCounter.event_seq without gaps."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="events")
+    seq = models.BigIntegerField()
+    type = models.CharField(max_length=40)
+    payload = models.JSONField(default=dict)
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "seq"], name="event_seq_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.type}"
+
+
+class Job(models.Model):
+    """Work for the worker. This table is the truth; django-q2 only wakes the worker up.
+
+    Claimed by conditional update (state=waiting -> running, token set). A running job whose
+    heartbeat is old is put back by the reconciler. `key` keeps one live job per piece of work.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    kind = models.CharField(max_length=20)  # advance, train, import, export, delete
+    key = models.CharField(max_length=120)  # e.g. "train:<run>:<request id>"
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True, related_name="jobs")
+    target = models.BigIntegerField(default=0)  # id of the run, import, export
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    token = models.CharField(max_length=32, blank=True)
+    pid = models.IntegerField(null=True, blank=True)
+    host = models.CharField(max_length=100, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    progress = models.FloatField(default=0.0)  # 0..1
+    message = models.CharField(max_length=500, blank=True)
+    seconds_left = models.FloatField(null=True, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    heartbeat = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(null=True, blank=True)
+    created = models.DateTimeField(default=timezone.now)
+    started = models.DateTimeField(null=True, blank=True)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"],
+                condition=models.Q(state__in=["waiting", "running"]),
+                name="one_live_job_per_key",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "kind"], name="job_by_state")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} job {self.pk}"
+
+
+class WorkerBeat(models.Model):
+    """A worker process says that it lives."""
+
+    name = models.CharField(max_length=100, unique=True)  # host:pid
+    beat = models.DateTimeField(default=timezone.now)
+    started = models.DateTimeField(default=timezone.now)
+    info = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Export(models.Model):
+    """A finished file for download, made in the background."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="exports")
+    format = models.CharField(max_length=20)  # csv, coco
+    with_images = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    file_key = models.CharField(max_length=300, blank=True)
+    file_name = models.CharField(max_length=200, blank=True)
+    rows = models.PositiveIntegerField(default=0)
+    size = models.PositiveBigIntegerField(default=0)
+    message = models.CharField(max_length=500, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created = models.DateTimeField(default=timezone.now)
+    finished = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.format} export {self.pk}"
+
+
+class AuditLog(models.Model):
+    """Who did what, when. Append-only."""
+
+    project = models.ForeignKey(
+        Project, on_delete=models.SET_NULL, null=True, related_name="audit_log"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    action = models.CharField(max_length=60)
+    target = models.CharField(max_length=200, blank=True)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    created = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.action

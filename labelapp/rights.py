@@ -1,0 +1,52 @@
+"""The one table of who may do what. Every permission check reads it; nothing else decides."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """A person's part in one project."""
+
+    OWNER = "owner"
+    MANAGER = "manager"
+    ANNOTATOR = "annotator"
+
+
+class Right(StrEnum):
+    """What can be done in a project."""
+
+    LABEL = "label"  # answer tasks, see the guidelines and one's own work
+    VIEW_DASHBOARD = "view_dashboard"  # costs, forecasts, other people's work
+    MANAGE_IMAGES = "manage_images"  # import
+    STEER = "steer"  # start, pause, change the guidelines and settings
+    EXPORT = "export"
+    MANAGE_PEOPLE = "manage_people"
+    DELETE = "delete"  # archive and delete the project
+
+
+_ANNOTATOR = frozenset({Right.LABEL})
+_MANAGER = _ANNOTATOR | {
+    Right.VIEW_DASHBOARD,
+    Right.MANAGE_IMAGES,
+    Right.STEER,
+    Right.EXPORT,
+    Right.MANAGE_PEOPLE,
+}
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    Role.OWNER: frozenset(Right),
+    Role.MANAGER: frozenset(_MANAGER),
+    Role.ANNOTATOR: _ANNOTATOR,
+}
+
+MAY_INVITE: dict[Role, frozenset[Role]] = {
+    Role.OWNER: frozenset(Role),
+    Role.MANAGER: frozenset({Role.MANAGER, Role.ANNOTATOR}),
+    Role.ANNOTATOR: frozenset(),
+}
+
+
+def may(role: str, right: Right) -> bool:
+    """Tell whether this role has this right."""
+    return right in RIGHTS[Role(role)]

@@ -1,0 +1,63 @@
+"""What a person can see: every look-up of a project starts here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from labelapp.errors import ForbiddenError, NotFoundError
+from labelapp.models import LabelClass, Membership, Project, User
+from labelapp.rights import Right, may
+
+
+@dataclass(frozen=True)
+class Access:
+    """A project together with what this person may do in it."""
+
+    project: Project
+    user: User
+    role: str
+
+    def may(self, right: Right) -> bool:
+        """Tell whether this person has this right here."""
+        return may(self.role, right)
+
+    @property
+    def rights(self) -> set[str]:
+        """The names of all rights, for templates: {% if "steer" in access.rights %}."""
+        return {right.value for right in Right if self.may(right)}
+
+
+def visible_projects(user: User) -> QuerySet[Project]:
+    """Return the projects that this person is a member of, newest first."""
+    return (
+        Project.objects.filter(memberships__user=user)
+        .exclude(status=Project.Status.DELETING)
+        .order_by("-created")
+    )
+
+
+def access(user: User, public_id: str, right: Right | None = None) -> Access:
+    """Return the project with this id as this person may see it.
+
+    Raises NotFoundError for outsiders (and projects that do not exist), ForbiddenError when a
+    member lacks `right`.
+    """
+    membership = (
+        Membership.objects.select_related("project")
+        .filter(user_id=user.pk, user__is_active=True, project__public_id=public_id)
+        .exclude(project__status=Project.Status.DELETING)
+        .first()
+    )
+    if membership is None:
+        raise NotFoundError("There is no such project, or you are not a member of it.")
+    found = Access(membership.project, user, membership.role)
+    if right is not None and not found.may(right):
+        raise ForbiddenError("Your role in this project does not allow this.", right=right.value)
+    return found
+
+
+def active_classes(project: Project) -> list[LabelClass]:
+    """Return the project's classes in the engine's order, archived ones left out."""
+    return list(project.classes.filter(archived=False).order_by("index"))

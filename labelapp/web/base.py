@@ -1,0 +1,45 @@
+"""What every page shares: sign-in and access to a project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+
+from labelapp.models import User
+from labelapp.rights import Right
+from labelapp.selectors.projects import Access, access
+
+P = ParamSpec("P")
+
+
+def person(request: HttpRequest) -> User:
+    """Return the signed-in person (views behind `login_required` or `project_page`)."""
+    return cast("User", request.user)
+
+
+def project_page(
+    right: Right | None = None,
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, Access, P], HttpResponse]],
+    Callable[..., HttpResponse],
+]:
+    """Decorate a view of one project: signs in, finds the project, checks the right.
+
+    The address has `<str:pid>`; the view gets `(request, access, ...)`. Outsiders get 404.
+    """
+
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, Access, P], HttpResponse],
+    ) -> Callable[..., HttpResponse]:
+        @login_required
+        @wraps(view)
+        def inner(request: HttpRequest, pid: str, *args: Any, **kwargs: Any) -> HttpResponse:
+            return view(request, access(person(request), pid, right), *args, **kwargs)
+
+        return inner
+
+    return decorate

@@ -1,0 +1,216 @@
+"""The promise on the delivered error: upper bounds, allowances, threshold walk, certificate.
+
+Certificate B ("estimated with a margin"): T is a uniformly random part of the remainder, so the
+wrong labels seen in T among the images that a threshold takes bound those in S. T also steered
+the run, so this is never called certified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+
+import numpy as np
+from scipy.special import betainc, gammaln
+
+from mcal_engine.types import THETAS, Criterion, FloatArray, Target
+
+MIN_TEST = 30
+"""A threshold is judged only with this many test images below it."""
+
+
+def allowance(epsilon: float, n: int, size: int) -> int:
+    """Return how many wrong labels a machine-labelled set of `size` may hold.
+
+    min(floor(epsilon N), floor(min(4 epsilon, 1/2) size)): Eq. 2 alone lets any set of epsilon N
+    images pass, even from a useless model. Decimal, since floor(0.29 * 100) is 28 in floats.
+    """
+    exact = Decimal(str(epsilon))
+    inside = min(4 * exact, Decimal("0.5"))
+    return min(_floor(exact * n), _floor(inside * size))
+
+
+def _floor(value: Decimal) -> int:
+    return int(value.to_integral_value(ROUND_FLOOR))
+
+
+def hypergeometric_cdf(k: int, population: int, wrong: int, sample: int) -> float:
+    """Return P(at most k wrong in the sample), drawn without replacement."""
+    seen = np.arange(max(0, sample - (population - wrong)), min(k, wrong, sample) + 1)
+    if len(seen) == 0:
+        return 0.0
+    logs = _log_choose(wrong, seen) + _log_choose(population - wrong, sample - seen)
+    return float(min(1.0, np.exp(logs - _log_choose(population, np.array([sample]))).sum()))
+
+
+def _log_choose(n: int, k: FloatArray | np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
+    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+def wrong_upper_bound(population: int, sample: int, seen: int, level: float) -> int:
+    """Return max{E : P(Hypergeom(population, E, sample) <= seen) > level}.
+
+    The number of wrong labels in the whole population exceeds it with probability <= level.
+    """
+    low, high = seen, population - (sample - seen)  # the least and most that were possible
+    while low < high:
+        middle = (low + high + 1) // 2
+        if hypergeometric_cdf(seen, population, middle, sample) > level:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The nested candidate sets of one model, one entry per theta.
+
+    `sizes` are |S_tau| (counted), `tests` and `errors` the T images below the same cut and the
+    wrong ones among them.
+    """
+
+    n: int
+    thresholds: tuple[float, ...]
+    sizes: tuple[int, ...]
+    tests: tuple[int, ...]
+    errors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Where the walk over the thresholds ended. `accepted` is the grid index, None: S is empty.
+
+    `bounds` are wrong labels in S per theta: an upper bound, in the paper modes the estimate.
+    """
+
+    accepted: int | None
+    size: int
+    wrong: int
+    bounds: tuple[int, ...]
+    allowances: tuple[int, ...]
+
+
+def walk(candidates: Candidates, target: Target) -> Walk:
+    """Find the largest set whose error fits the target."""
+    if target.criterion is Criterion.OVERALL:
+        bounds, allowances, fits = _bounded(candidates, target)
+        accepted = _before_first_failure(candidates, fits)
+    else:
+        bounds, allowances, fits = _plugged_in(candidates, target)
+        accepted = max((j for j, fit in enumerate(fits) if fit), default=None)
+    if accepted is None:
+        return Walk(None, 0, 0, bounds, allowances)
+    return Walk(accepted, candidates.sizes[accepted], bounds[accepted], bounds, allowances)
+
+
+def _bounded(
+    candidates: Candidates, target: Target
+) -> tuple[tuple[int, ...], tuple[int, ...], list[bool]]:
+    bounds = tuple(
+        wrong_upper_bound(size + tests, tests, errors, target.alpha / 2) - errors
+        for size, tests, errors in _columns(candidates)
+    )
+    allowances = tuple(allowance(target.epsilon, candidates.n, s) for s in candidates.sizes)
+    return bounds, allowances, [b <= a for b, a in zip(bounds, allowances, strict=True)]
+
+
+def _plugged_in(
+    candidates: Candidates, target: Target
+) -> tuple[tuple[int, ...], tuple[int, ...], list[bool]]:
+    estimates, allowances, fits = [], [], []
+    for size, tests, errors in _columns(candidates):
+        allowed = _paper_allowance(target, candidates.n, size)
+        estimates.append(-(-size * errors // tests) if tests else size)
+        allowances.append(allowed)
+        fits.append(size > 0 and estimates[-1] <= allowed and tests > 0)
+    return tuple(estimates), tuple(allowances), fits
+
+
+def _paper_allowance(target: Target, n: int, size: int) -> int:
+    if target.criterion is Criterion.PER_S:
+        return _floor(Decimal(str(target.epsilon)) * size)
+    return allowance(target.epsilon, n, size)
+
+
+def _columns(candidates: Candidates) -> list[tuple[int, int, int]]:
+    return list(zip(candidates.sizes, candidates.tests, candidates.errors, strict=True))
+
+
+def _before_first_failure(candidates: Candidates, fits: list[bool]) -> int | None:
+    """Walk down from the most confident set that T can judge; stop at the first failure."""
+    accepted = None
+    for j, fit in enumerate(fits):
+        if candidates.tests[j] < MIN_TEST or candidates.sizes[j] == 0:
+            continue
+        if not fit:
+            break
+        accepted = j
+    return accepted
+
+
+def largest_rate(n: int, sizes: FloatArray, tests: FloatArray, target: Target) -> FloatArray:
+    """Return the highest error rate inside each set at which it would still be accepted.
+
+    For planning, so smooth: Clopper-Pearson, the large-N form of the walk's bound, at the
+    predicted count of wrong test images. -1 where nothing is acceptable. Any shape.
+    """
+    inside = np.minimum(4 * target.epsilon, 0.5) * sizes
+    allowed = np.minimum(target.epsilon * n, inside)
+    if target.criterion is Criterion.PER_S:
+        return np.where(sizes > 0, target.epsilon, -1.0)
+    if target.criterion is Criterion.PLUG_IN:
+        return np.where(sizes > 0, allowed / np.maximum(sizes, 1), -1.0)
+    return _rate_with_margin(allowed, sizes, tests, target.alpha / 2)
+
+
+def _rate_with_margin(
+    allowed: FloatArray, sizes: FloatArray, tests: FloatArray, level: float
+) -> FloatArray:
+    """Bisect for the rate whose expected count k still bounds the errors within `allowed`."""
+
+    def fits(rate: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        k = rate * tests
+        limit = np.clip((allowed + k) / np.maximum(sizes + tests, 1), 0, 1)
+        return np.asarray(betainc(k + 1, np.maximum(tests - k, 1e-9), limit) >= 1 - level)
+
+    low, high = np.zeros_like(sizes), np.full_like(sizes, 0.5)
+    possible = fits(low) & (sizes > 0)
+    for _ in range(20):
+        middle = (low + high) / 2
+        good = fits(middle)
+        low, high = np.where(good, middle, low), np.where(good, high, middle)
+    return np.where(possible, low, -1.0)
+
+
+def certificate(
+    candidates: Candidates, result: Walk, target: Target, model: str, seed: int
+) -> dict[str, object]:
+    """Return everything needed to recompute the promise, ready for JSON."""
+    bounded = target.criterion is Criterion.OVERALL
+    accepted = result.accepted
+    return {
+        "kind": target.certificate.value,
+        "promise": "estimated with a margin" if bounded else "estimate without a margin",
+        "criterion": target.criterion.value,
+        "epsilon": target.epsilon,
+        "alpha": target.alpha,
+        "level": target.alpha / 2,
+        "configurations": 1,
+        "n": candidates.n,
+        "seed": seed,
+        "model": model,
+        "thetas": list(THETAS),
+        "thresholds": list(candidates.thresholds),
+        "sizes": list(candidates.sizes),
+        "test_counts": list(candidates.tests),
+        "test_errors": list(candidates.errors),
+        "bounds": list(result.bounds),
+        "allowances": list(result.allowances),
+        "accepted": accepted,
+        "theta": None if accepted is None else THETAS[accepted],
+        "threshold": None if accepted is None else candidates.thresholds[accepted],
+        "machine_labels": result.size,
+        "wrong_at_most": result.wrong,
+        "bound": result.wrong / max(candidates.n, 1),
+    }

@@ -1,0 +1,78 @@
+"""The networks by name. Each takes normalised float images [n, C, H, W] and returns logits.
+
+`cnn_small` is made for few labels and two CPU cores: 28x28 to 64x64 inputs, about 17 ms for a
+training step of 128 grey 28x28 images (2 cores of an AMD EPYC 9004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mcal_engine.errors import DataError
+
+MIN_SIDE = 8  # below, nothing is left to convolve
+WIDTHS = (16, 32, 64)
+
+
+def build(arch: str, *, channels: int, classes: int, side: int) -> nn.Module:
+    """Return fresh weights of the named network for images of about `side` pixels a side.
+
+    The weights come from torch's global generator. Raises `DataError` for an unknown name or
+    images that are too small.
+    """
+    if arch not in ARCHITECTURES:
+        raise DataError(f"There is no architecture {arch!r}; there is: {', '.join(ARCHITECTURES)}.")
+    if side < MIN_SIDE:
+        raise DataError(f"Images of {side} pixels a side are too small; {MIN_SIDE} is the least.")
+    return ARCHITECTURES[arch](channels, classes, side)
+
+
+class ConvUnit(nn.Sequential):
+    """Convolution, batch normalisation, ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, kernel: int, stride: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(inplace=True),
+        )
+
+
+class PooledLinear(nn.Module):
+    """Average over the image, then one linear layer."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.linear(functional.adaptive_avg_pool2d(x, 1).flatten(1))
+        return logits
+
+
+def cnn_small(channels: int, classes: int, side: int) -> nn.Module:
+    """Return a stem of stride 2 and two stages of two 3x3 convolutions with pooling."""
+    layers: list[nn.Module] = [ConvUnit(channels, WIDTHS[0], kernel=5, stride=2)]
+    side = (side + 1) // 2
+    while side >= 24:  # large inputs: as much work behind the stem as for 28x28
+        layers.append(nn.MaxPool2d(2))
+        side //= 2
+    before = WIDTHS[0]
+    for width in WIDTHS[1:]:
+        layers += _stage(before, width, pool=side >= 6)
+        side = side // 2 if side >= 6 else side
+        before = width
+    return nn.Sequential(*layers, PooledLinear(before, classes))
+
+
+def _stage(channels_in: int, channels_out: int, *, pool: bool) -> list[nn.Module]:
+    first = ConvUnit(channels_in, channels_out, kernel=3, stride=1)
+    second = ConvUnit(channels_out, channels_out, kernel=3, stride=1)
+    return [first, nn.MaxPool2d(2), second] if pool else [first, second]
+
+
+ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {"cnn_small": cnn_small}
