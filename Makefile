@@ -1,0 +1,65 @@
+# The two commands: `make run` and `make test`. Everything else is for whoever works on this.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+HOST ?= 127.0.0.1
+PORT ?= 8000
+PEOPLE ?= 3
+PACE ?= 0
+PY := .venv/bin/python
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help run demo worker test test-engine test-app test-postgres test-journeys test-all lint format bench screenshots clean
+
+help:  ## say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: .venv/.run-ready  ## set everything up and start the product (HOST=0.0.0.0 for the local network, PORT=8000)
+	@exec $(PY) manage.py up --host $(HOST) --port $(PORT)
+
+demo: .venv/.run-ready  ## the product plus simulated annotators (PEOPLE=3, PACE=0 seconds per answer)
+	@exec $(PY) manage.py demo --host $(HOST) --port $(PORT) --people $(PEOPLE) --pace $(PACE)
+
+worker: .venv/.run-ready  ## one more worker for an installation that grew up
+	@exec $(PY) manage.py worker
+
+test: .venv/.dev-ready test-engine test-app test-postgres test-journeys  ## set everything up and pass all tests
+
+test-engine: .venv/.dev-ready  ## the engine's tests, with Django blocked from being imported
+	$(PY) -m pytest tests/engine -n 2 -q -p no:django -p tests.no_django
+
+test-app: .venv/.dev-ready  ## the app's tests on SQLite, and the architecture's
+	$(PY) -m pytest tests/app tests/architecture -n 2 -q
+
+test-postgres: .venv/.dev-ready  ## services, selectors and tasks once more on PostgreSQL
+	@bash tools/test_postgres.sh
+
+test-journeys: .venv/.dev-ready  ## whole journeys in a real browser
+	$(PY) -m pytest tests/journeys -q
+
+test-all: .venv/.dev-ready  ## every test, the slow ones too
+	$(PY) -m pytest tests -q -m ""
+
+lint: .venv/.dev-ready  ## ruff, mypy, import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy mcal_engine labelapp
+	.venv/bin/lint-imports
+
+format: .venv/.dev-ready  ## format the code
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+bench: .venv/.dev-ready  ## measure speed and memory (minutes; nothing is asserted)
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(PY) $$bench || exit 1; done
+
+screenshots: .venv/.dev-ready  ## pictures of every page, light and dark, narrow and wide, in screenshots/
+	$(PY) tools/screenshots.py
+
+clean:  ## remove the virtual environment and caches (never var/, which holds the data)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.run-ready: requirements.txt tools/venv.sh
+	@bash tools/venv.sh requirements.txt && touch $@
+
+.venv/.dev-ready: requirements.txt requirements-dev.txt tools/venv.sh
+	@bash tools/venv.sh requirements-dev.txt && touch $@ .venv/.run-ready

@@ -1,0 +1,17 @@
+"""Pytest plugin, loaded before anything else: tests never touch the real data folder."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "0")
+if "MCAL_TEST_DATA_DIR" not in os.environ:
+    folder = tempfile.mkdtemp(prefix="mcal-test-")
+    os.environ["MCAL_TEST_DATA_DIR"] = folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+os.environ["MCAL_DATA_DIR"] = os.environ["MCAL_TEST_DATA_DIR"]
+os.environ.setdefault("MCAL_SECRET_KEY", "test-only")
