@@ -34,6 +34,7 @@ class Environment:
     max_image_pixels: int
     training_device: str
     trainer_threads: int
+    owner_email: str
 
 
 def read_environment() -> Environment:
@@ -58,9 +59,15 @@ def read_environment() -> Environment:
             max_image_pixels=env.int("MCAL_MAX_IMAGE_PIXELS", 100_000_000),
             training_device=env.str("MCAL_TRAINING_DEVICE", ""),
             trainer_threads=env.int("MCAL_TRAINER_THREADS", 0),
+            owner_email=env.str("MCAL_OWNER_EMAIL", "owner@localhost"),
         )
     except EnvError as error:
         raise ImproperlyConfigured(f"{error}. See docs/configuration.md.") from error
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """Return this process' environment with changes, for the processes that it starts."""
+    return {**os.environ, **changes}
 
 
 def _stored_secret(data_dir: Path) -> str:

@@ -22,6 +22,7 @@ MAX_UPLOAD_BYTES = ENV.max_upload_mb * 1024 * 1024
 MAX_IMAGE_PIXELS = ENV.max_image_pixels
 TRAINING_DEVICE = ENV.training_device
 TRAINER_THREADS = ENV.trainer_threads
+OWNER_EMAIL = ENV.owner_email
 
 INSTALLED_APPS = [
     "django.contrib.auth",
