@@ -39,7 +39,10 @@ def measure(images: Images) -> Normalisation:
     count = 0
     for start in range(0, len(images), step * 1000):
         part = images[start : start + step * 1000 : step].astype(np.float32)
-        sums += part.sum(axis=(0, 1, 2), dtype=np.float64), (part * part).sum(axis=(0, 1, 2), dtype=np.float64)
+        sums += (
+            part.sum(axis=(0, 1, 2), dtype=np.float64),
+            (part * part).sum(axis=(0, 1, 2), dtype=np.float64),
+        )
         count += part.size // part.shape[3]
     mean, square = sums / count
     std = np.sqrt(np.maximum(square - mean**2, 1.0))  # a flat channel must not divide by zero
@@ -91,5 +94,3 @@ class Augmenter:
 def mirror(batch: torch.Tensor) -> torch.Tensor:
     """Flip normalised images [n, C, H, W] left to right."""
     return batch.flip(3).contiguous(memory_format=torch.channels_last)
-
-

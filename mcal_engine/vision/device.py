@@ -20,7 +20,9 @@ def pick_device(name: str | None = None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise DataError(f"{name!r} is not the name of a device; use cpu, cuda, cuda:1 or mps.") from error
+        raise DataError(
+            f"{name!r} is not the name of a device; use cpu, cuda, cuda:1 or mps."
+        ) from error
     if not _is_there(device):
         raise DataError(f"The device {name!r} was asked for, but this machine does not have it.")
     return device

@@ -39,8 +39,8 @@ def _forget_half_imported() -> None:
 
 
 def _register_missing() -> None:
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in MISSING:
         with contextlib.suppress(RuntimeError):  # already there: only the other one is missing
-            library.define(name + SCHEMA)
+            library.define(name + SCHEMA)  # type: ignore[no-untyped-call]
     _libraries.append(library)

@@ -1,0 +1,84 @@
+"""A trained network as bytes: weights, normalisation and all that is needed to build it again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mcal_engine.errors import DataError
+from mcal_engine.vision.data import Normalisation
+from mcal_engine.vision.files import write_bytes
+from mcal_engine.vision.nets import build, place
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """What defines a network apart from its weights."""
+
+    arch: str
+    channels: int
+    classes: int
+    side: int
+    flip: bool  # mirrored images are equally likely: scored with both views
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with its spec and the normalisation of its inputs."""
+
+    spec: NetSpec
+    net: nn.Module
+    normalisation: Normalisation
+
+
+def to_bytes(model: Model) -> bytes:
+    """Return the checkpoint: equal models give equal bytes."""
+    weights = {
+        name: value.detach().to("cpu", memory_format=torch.contiguous_format)
+        for name, value in model.net.state_dict().items()
+    }
+    content = {
+        "schema": SCHEMA,
+        "spec": asdict(model.spec),
+        "mean": list(model.normalisation.mean),
+        "std": list(model.normalisation.std),
+        "weights": weights,
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def sha256(model: Model) -> str:
+    """Return the SHA-256 of the checkpoint, the name by which scores refer to the model."""
+    return hashlib.sha256(to_bytes(model)).hexdigest()
+
+
+def save(model: Model, path: Path) -> str:
+    """Write the checkpoint atomically and return its SHA-256."""
+    return write_bytes(path, to_bytes(model))
+
+
+def load(path: Path, device: torch.device) -> Model:
+    """Read a checkpoint without running code from it. Raises `DataError` if it is not one."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises a dozen types for a file that is not its own
+        raise DataError(f"{path.name} is not a checkpoint of this program: {error}") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise DataError(f"{path.name} is not a checkpoint of schema {SCHEMA}.")
+    spec = NetSpec(**content["spec"])
+    net = build(spec.arch, channels=spec.channels, classes=spec.classes, side=spec.side)
+    net.load_state_dict(content["weights"])
+    return Model(
+        spec,
+        place(net, device).eval(),
+        Normalisation(tuple(content["mean"]), tuple(content["std"])),
+    )
