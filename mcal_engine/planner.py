@@ -8,13 +8,14 @@ stop now, and people label everything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mcal_engine import costs, curves, guarantees, selection
 from mcal_engine.types import (
     THETAS,
+    Criterion,
     FloatArray,
     Interval,
     IterationRecord,
@@ -24,14 +25,9 @@ from mcal_engine.types import (
 
 GRID = 32
 MAX_STEPS = 4
-STABLE_COST, STABLE_SIZE = 0.05, 0.20  # Delta of the paper
 STEP_SLACK = 0.10  # beta of the paper
-NEAR_OPTIMUM = 0.95
-UNLIKELY = 0.30
 WORTHWHILE = 0.01  # a saving below this share of C* is none
-TAX = 0.10  # exploration may cost this share of labelling everything by hand
-VOTES = 2
-SIGNIFICANT = 6  # digits kept of the charts' figures
+DIGITS = 5  # of the charts' figures
 
 
 @dataclass(frozen=True)
@@ -60,11 +56,6 @@ class _Search:
     share: FloatArray  # [draws, grid] theta, 0 where S is empty
     compute: FloatArray  # [MAX_STEPS, grid] dollars, inf where a step would be too small
 
-    @property
-    def mean(self) -> FloatArray:
-        """Mean total per number of steps and B'."""
-        return np.asarray(self.labels.mean(axis=0)[None, :] + self.compute)
-
 
 def human_only_cost(config: RunConfig, n: int) -> float:
     """Return what it costs when people label all n images and nothing is trained."""
@@ -84,9 +75,8 @@ def make_plan(now: Situation) -> Plan | None:
     drawn = curves.fit(points, now.config.seed)
     grid = _grid(now, drawn.horizon)
     if len(grid) == 0:
-        return _standing_plan(now, drawn)
-    search = _search(now, drawn, grid)
-    return _choose(now, drawn, search)
+        return _standing(now)
+    return _choose(now, drawn, _search(now, drawn, grid))
 
 
 def _grid(now: Situation, horizon: float) -> FloatArray:
@@ -106,7 +96,7 @@ def _search(now: Situation, drawn: curves.Curves, grid: FloatArray) -> _Search:
     tests = marked[:, None] * sizes / np.maximum(remainder, 1)[:, None]
     most = guarantees.largest_rate(n, sizes, tests, config.target)
     fits = drawn.rates(grid) <= most[None]
-    if config.target.criterion.value == "overall":
+    if config.target.criterion is Criterion.OVERALL:
         unjudged = tests < guarantees.MIN_TEST
         fits = np.logical_and.accumulate(fits | unjudged[None], axis=2) & ~unjudged[None]
     machine = np.where(fits, np.floor(sizes)[None], 0.0).max(axis=2)
@@ -126,82 +116,119 @@ def _compute(now: Situation, grid: FloatArray) -> FloatArray:
     rows = []
     for steps in range(1, MAX_STEPS + 1):
         seconds = model.path_seconds(now.trained, grid, steps)
-        dollars = now.spent + seconds * now.config.prices.compute_per_hour / 3600
+        dollars = now.spent + seconds * costs.compute_dollars(1.0, now.config.prices)
         allowed = (grid - now.trained) / steps >= smallest
         rows.append(np.where(allowed, dollars, np.inf))
     return np.stack(rows)
 
 
 def _choose(now: Situation, drawn: curves.Curves, search: _Search) -> Plan:
-    mean = search.mean
-    best = int(mean.min(axis=0).argmin())
-    stop = stop_now_cost(now)
+    """Weigh the cheapest mean cost of the grid against stopping now."""
+    mean = search.labels.mean(axis=0)[None, :] + search.compute
+    best, stop = int(mean.min(axis=0).argmin()), stop_now_cost(now)
     totals = search.labels + search.compute.min(axis=0)[None, :]
-    one_step = search.labels + search.compute[0][None, :]
-    next_best = int(one_step.mean(axis=0).argmin())
-    goes_on = mean[:, best].min() < stop
-    theta = 0.0 if now.walk.accepted is None else THETAS[now.walk.accepted]
-    return Plan(
-        c_star=_interval(mean[:, best].min(), totals[:, best]) if goes_on else _exactly(stop),
+    lowest = totals.min(axis=1)
+    plan = replace(
+        _standing(now),
         b_opt=_interval(
-            search.sizes[best] if goes_on else now.trained, _best_sizes(now, search, totals, stop)
+            now.trained, np.where(lowest < stop, search.sizes[totals.argmin(axis=1)], now.trained)
         ),
-        theta_star=_interval(np.median(search.share[:, best]), search.share[:, best])
-        if goes_on
-        else _exactly(theta),
-        steps=_steps(mean[:, best]) if goes_on else 0,
-        human_only=human_only_cost(now.config, now.n),
-        stop_now=stop,
-        machine_now=now.walk.size,
-        error_bound_now=now.walk.wrong / now.n,
-        probability_lower=float((one_step[:, next_best] < stop).mean()),
-        **_charts(drawn, search),
+        probability_lower=_probability_lower(search, stop),
+        probability_worthwhile=float((lowest <= stop * (1 - WORTHWHILE)).mean()),
     )
+    if mean[:, best].min() < stop:
+        plan = replace(
+            plan,
+            c_star=_interval(mean[:, best].min(), totals[:, best]),
+            b_opt=_widened(plan.b_opt, search.sizes[best]),
+            theta_star=_interval(np.median(search.share[:, best]), search.share[:, best]),
+            steps=_steps(mean[:, best]),
+        )
+    return _with_charts(plan, now, drawn, search)
 
 
-def _steps(mean: FloatArray) -> int:
-    """Return the largest number of steps whose cost stays within C* (1 + beta)."""
-    within = np.flatnonzero(mean <= mean.min() * (1 + STEP_SLACK))
-    return int(within[-1]) + 1
-
-
-def _best_sizes(now: Situation, search: _Search, totals: FloatArray, stop: float) -> FloatArray:
-    best = search.sizes[totals.argmin(axis=1)]
-    return np.where(totals.min(axis=1) < stop, best, now.trained)
-
-
-def _standing_plan(now: Situation, drawn: curves.Curves) -> Plan:
-    """Plan when the pool leaves no room for another batch."""
-    stop = stop_now_cost(now)
+def _standing(now: Situation) -> Plan:
+    """Return the plan to stop now; all of it where the pool leaves no room for a batch."""
     theta = 0.0 if now.walk.accepted is None else THETAS[now.walk.accepted]
     return Plan(
-        c_star=_exactly(stop),
+        c_star=_exactly(stop_now_cost(now)),
         b_opt=_exactly(now.trained),
         theta_star=_exactly(theta),
         steps=0,
         human_only=human_only_cost(now.config, now.n),
-        stop_now=stop,
+        stop_now=stop_now_cost(now),
         machine_now=now.walk.size,
         error_bound_now=now.walk.wrong / now.n,
         probability_lower=0.0,
-        curve_median=(),
     )
+
+
+def _probability_lower(search: _Search, stop: float) -> float:
+    """Return P(the one more round that is cheapest on average ends below stopping now)."""
+    one = search.labels + search.compute[0][None, :]
+    return float((one[:, int(one.mean(axis=0).argmin())] < stop).mean())
+
+
+def _steps(mean: FloatArray) -> int:
+    """Return the largest number of steps whose cost stays within C* (1 + beta)."""
+    return int(np.flatnonzero(mean <= mean.min() * (1 + STEP_SLACK))[-1]) + 1
 
 
 def _exactly(value: float) -> Interval:
-    return Interval(*[float(value)] * 5)
+    value = float(value)
+    return Interval(value, value, value, value, value)
 
 
 def _interval(value: float, draws: FloatArray) -> Interval:
-    low95, low80, high80, high95 = np.quantile(draws, [0.025, 0.1, 0.9, 0.975]).tolist()
+    low95, low80, high80, high95 = (float(q) for q in np.quantile(draws, [0.025, 0.1, 0.9, 0.975]))
+    return _widened(Interval(low80, low80, high80, low95, high95), value)
+
+
+def _widened(interval: Interval, value: float) -> Interval:
+    """Return the interval around another value, which it then includes."""
     value = float(value)
     return Interval(
-        value, min(low80, value), max(high80, value), min(low95, value), max(high95, value)
+        value,
+        min(interval.low80, value),
+        max(interval.high80, value),
+        min(interval.low95, value),
+        max(interval.high95, value),
     )
 
 
-def _charts(drawn: curves.Curves, search: _Search) -> dict[str, object]:
-    rates = drawn.rates(search.sizes)
-    low, median, high = np.quantile(rates, [0.1, 0.5, 0.9], axis=0)
-    labels, compute = search.labels.mean(axis=0), search.compute.min(axis=0)
-    return {}
+def _with_charts(plan: Plan, now: Situation, drawn: curves.Curves, search: _Search) -> Plan:
+    """Add the forecast over the sizes from |B| to the horizon, in few digits."""
+    sizes = np.concatenate([[now.trained], search.sizes])
+    low, median, high = np.quantile(drawn.rates(sizes), [0.1, 0.5, 0.9], axis=0)
+    labels = np.concatenate([[plan.stop_now - now.spent], search.labels.mean(axis=0)])
+    compute = np.concatenate([[now.spent], search.compute.min(axis=0)])
+    return replace(
+        plan,
+        grid_b=tuple(int(size) for size in sizes),
+        grid_total=_short(labels + compute),
+        grid_labels=_short(labels),
+        grid_compute=_short(compute),
+        curve_median=tuple(_short(row) for row in median.T),
+        curve_low=tuple(_short(row) for row in low.T),
+        curve_high=tuple(_short(row) for row in high.T),
+    )
+
+
+def _short(values: FloatArray) -> tuple[float, ...]:
+    """Round to what a chart can show, so that a saved state stays small."""
+    return tuple(float(f"{value:.{DIGITS}g}") for value in values.tolist())
+
+
+def without_charts(plan: Plan) -> Plan:
+    """Return the plan without the series that only the page draws."""
+    empty: tuple[float, ...] = ()
+    return replace(
+        plan,
+        grid_b=(),
+        grid_total=empty,
+        grid_labels=empty,
+        grid_compute=empty,
+        curve_median=(),
+        curve_low=(),
+        curve_high=(),
+    )

@@ -246,6 +246,7 @@ class Plan:
     machine_now: int  # |S| if stopped now
     error_bound_now: float  # upper bound of (|S|/N) error(S) if stopped now
     probability_lower: float  # P(one more round lowers the total)
+    probability_worthwhile: float = 0.0  # P(going on at all saves 1 % or more)
     grid_b: tuple[int, ...] = ()
     grid_total: tuple[float, ...] = ()
     grid_labels: tuple[float, ...] = ()

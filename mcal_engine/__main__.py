@@ -1,0 +1,147 @@
+"""Command line of the engine: `python -m mcal_engine simulate ...` and `... fit JOB_FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from mcal_engine import datasets, simulate
+from mcal_engine.errors import EngineError
+from mcal_engine.learner import Learner
+from mcal_engine.selection import ACQUISITIONS
+from mcal_engine.types import (
+    CertificateKind,
+    Criterion,
+    IterationRecord,
+    Prices,
+    RunConfig,
+    Target,
+)
+from mcal_engine.validation import validate
+
+HEADER = (
+    f"{'round':>5} {'B':>7} {'delta':>6} {'T':>5} {'err(1.0)':>8} {'stop now':>10} "
+    f"{'C*':>10} {'80 %':>19} {'B_opt':>7} {'theta*':>6} {'train s':>7}"
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns 0, 2 for wrong input (with one line that says what)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _fit(options) if options.command == "fit" else _simulate(options)
+    except EngineError as error:
+        sys.stderr.write(f"mcal_engine: {error} [{error.code}]\n")
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mcal_engine", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    fit = commands.add_parser("fit", help="train one network as JOB_FOLDER/request.json says")
+    fit.add_argument("folder", type=Path, metavar="JOB_FOLDER")
+    _add_simulate(commands.add_parser("simulate", help="run MCAL on a data set of known labels"))
+    return parser
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help=".npz file, IDX folder, or folder per class")
+    add("--epsilon", type=float, default=0.05, help="error target, share of all images")
+    add("--alpha", type=float, default=0.05, help="1 - confidence")
+    add("--label-price", type=float, default=0.04, help="dollars per human label")
+    add("--compute-price", type=float, default=3.6, help="dollars per hour of compute")
+    add("--arch", default="cnn_small", help="network architecture")
+    add("--seed", type=int, default=0)
+    add("--limit", type=int, default=None, help="use only so many images, drawn by --seed")
+    add("--criterion", choices=[c.value for c in Criterion], default="overall")
+    add("--certificate", choices=[c.value for c in CertificateKind], default="test_set")
+    add("--acquisition", choices=sorted(ACQUISITIONS), default="margin")
+    add("--max-rounds", type=int, default=30)
+    add("--device", default=None, help="cpu, cuda, mps; by default the best there is")
+    add("--json", type=Path, default=None, metavar="OUT", help="write the result here")
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from mcal_engine.vision import program  # noqa: PLC0415 - torch only where it is needed
+
+    return program.main(options.folder)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    data = datasets.load(options.data, limit=options.limit, seed=options.seed)
+    config = RunConfig(
+        n=len(data.labels),
+        classes=len(data.class_names),
+        prices=Prices(options.label_price, options.compute_price),
+        target=Target(
+            epsilon=options.epsilon,
+            alpha=options.alpha,
+            criterion=Criterion(options.criterion),
+            certificate=CertificateKind(options.certificate),
+        ),
+        arch=options.arch,
+        seed=options.seed,
+        acquisition=options.acquisition,
+        max_rounds=options.max_rounds,
+    )
+    validate(config)
+    _say(f"{config.n:,} images, {config.classes} classes, epsilon {config.target.epsilon:g}\n")
+    _say(HEADER)
+    result = simulate.run(config, simulate.Oracle(data.labels), _learner(data, options), _row)
+    _say(_summary(result))
+    if options.json is not None:
+        _write(options.json, result)
+    return 0
+
+
+def _learner(data: datasets.Dataset, options: argparse.Namespace) -> Learner:
+    from mcal_engine.vision.learner import TorchLearner  # noqa: PLC0415 - torch only where needed
+
+    return TorchLearner(data.images, len(data.class_names), device=options.device)
+
+
+def _row(record: IterationRecord) -> None:
+    def cell(value: float | None, width: int, form: str) -> str:
+        return f"{'-' if value is None else format(value, form):>{width}}"
+
+    band = "-" if record.c_low is None else f"{record.c_low:,.2f}-{record.c_high:,.2f}"
+    error = record.test_errors[-1] / max(record.test_counts[-1], 1)
+    _say(
+        f"{record.number:>5} {record.train_size:>7,} {record.delta:>6,} {record.test_size:>5} "
+        f"{error:>8.3f} {cell(record.stop_now, 10, ',.2f')} {cell(record.c_star, 10, ',.2f')} "
+        f"{band:>19} {cell(record.b_opt, 7, ',.0f')} {cell(record.theta_star, 6, '.2f')} "
+        f"{record.train_seconds:>7.1f}\n      {record.decision}"
+    )
+
+
+def _summary(result: dict[str, object]) -> str:
+    counts, cost = result["counts"], result["cost"]
+    assert isinstance(counts, dict)
+    assert isinstance(cost, dict)
+    return (
+        f"\nB {counts['train']:,} + T {counts['test']:,} + residual {counts['residual']:,} by "
+        f"people, S {counts['machine']:,} by machine ({result['machine_fraction']:.1%})\n"
+        f"error of the delivered set {result['realised_error']:.2%}, bound {result['bound']:.2%}\n"
+        f"${cost['total']:,.2f} (labels ${cost['labels']:,.2f}, compute ${cost['compute']:,.2f}) "
+        f"against ${cost['human_only']:,.2f} by hand: saves {result['savings']:.1%}\n"
+        f"{result['stop_reason']}; {result['wall_seconds']:.0f} s"
+    )
+
+
+def _write(path: Path, result: dict[str, object]) -> None:
+    try:
+        path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise EngineError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

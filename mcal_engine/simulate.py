@@ -1,0 +1,216 @@
+"""Drive `advance` with known labels: experiments, benchmarks, tests.
+
+The known labels sit behind an `Oracle` that logs every purchase and refuses to sell a label
+twice; nothing else here reads them before the run is finished.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mcal_engine import mcal
+from mcal_engine.costs import compute_dollars
+from mcal_engine.errors import EngineError
+from mcal_engine.learner import Learner
+from mcal_engine.types import (
+    Answer,
+    Finished,
+    IntArray,
+    IterationRecord,
+    Labelled,
+    LabelRequest,
+    MachineLabelRequest,
+    McalState,
+    Pool,
+    Purpose,
+    Request,
+    RunConfig,
+    Stored,
+    Trained,
+    TrainRequest,
+)
+
+Watcher = Callable[[IterationRecord], None]
+
+
+@dataclass
+class Oracle:
+    """Sells human labels of a pool whose truth is known, and logs each sale.
+
+    `given` are the labels that people answer, by default the truth; a noisy crowd's differ.
+    """
+
+    truth: IntArray
+    given: IntArray | None = None
+    sales: list[tuple[str, IntArray]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._sold = np.zeros(len(self.truth), dtype=np.bool_)
+
+    def buy(self, items: IntArray, purpose: Purpose) -> IntArray:
+        """Return the people's labels of these images. Raises `EngineError` on a second sale."""
+        if self._sold[items].any() or len(np.unique(items)) != len(items):
+            raise EngineError("a label was bought twice")
+        self._sold[items] = True
+        self.sales.append((purpose.value, items.copy()))
+        return (self.truth if self.given is None else self.given)[items]
+
+    def paid(self, purpose: Purpose | None = None) -> int:
+        """Return how many labels were sold, for one purpose or in all."""
+        return sum(len(items) for name, items in self.sales if purpose in {None, name})
+
+    def wrong(self, labels: IntArray, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
+        """Judge finished labels against the truth. Only for the report after the end."""
+        return int((labels[chosen] != self.truth[chosen]).sum())
+
+
+class Driver:
+    """Answers the engine's requests from an oracle and a learner, as the application would."""
+
+    def __init__(self, config: RunConfig, oracle: Oracle, learner: Learner) -> None:
+        self.oracle, self.learner = oracle, learner
+        self.train = np.zeros(config.n, dtype=np.bool_)
+        self.marked = np.zeros(config.n, dtype=np.bool_)
+        self.machine = np.zeros(config.n, dtype=np.bool_)
+        self.labels = np.full(config.n, -1, dtype=np.int64)
+        self.machine_labels = np.full(config.n, -1, dtype=np.int64)
+
+    def pool(self) -> Pool:
+        """Return what is known now."""
+        nothing = np.zeros(len(self.labels), dtype=np.bool_)
+        return Pool(self.train.copy(), self.marked.copy(), self.labels.copy(), nothing)
+
+    def answer(self, request: Request) -> Answer:
+        """Do what the request asks and return the answer to it."""
+        if isinstance(request, LabelRequest):
+            return self._label(request)
+        if isinstance(request, TrainRequest):
+            return self._train(request)
+        if isinstance(request, MachineLabelRequest):
+            return self._store(request)
+        raise EngineError("a finished run asks for nothing")
+
+    def _label(self, request: LabelRequest) -> Labelled:
+        self.labels[request.buy] = self.oracle.buy(request.buy, request.purpose)
+        self.train[request.train] = True
+        self.marked[request.mark] = True
+        return Labelled(request.id, self.pool())
+
+    def _train(self, request: TrainRequest) -> Trained:
+        items = np.flatnonzero(self.train).astype(np.int64)
+        model = self.learner.train_and_score(
+            items, self.labels[items], seed=request.seed, arch=request.arch
+        )
+        return Trained(
+            request.id,
+            self.pool(),
+            model.scores,
+            model.train_seconds,
+            model.score_seconds,
+            model.samples_shown,
+        )
+
+    def _store(self, request: MachineLabelRequest) -> Stored:
+        self.machine[request.items] = True
+        self.machine_labels[request.items] = request.labels
+        return Stored(request.id, self.pool(), self.machine.copy())
+
+
+def run(
+    config: RunConfig, oracle: Oracle, learner: Learner, watch: Watcher | None = None
+) -> dict[str, object]:
+    """Run to the end and return the result as plain JSON values.
+
+    `watch` is called with the record of each iteration as it is decided.
+    """
+    began = time.perf_counter()
+    driver = Driver(config, oracle, learner)
+    state, request = mcal.start(config)
+    seen = 0
+    while not isinstance(request, Finished):
+        state, request = mcal.advance(state, driver.answer(request))
+        for record in state.records[seen:]:
+            if watch is not None:
+                watch(record)
+        seen = len(state.records)
+    return report(state, request, driver) | {"wall_seconds": time.perf_counter() - began}
+
+
+def report(state: McalState, end: Finished, driver: Driver) -> dict[str, object]:
+    """Return the figures of a finished run; dollars, counts of images, shares of N."""
+    config, n = state.config, state.config.n
+    counts = count_images(driver)
+    labels = driver.oracle.paid() * config.prices.label
+    compute = compute_dollars(state.compute_seconds, config.prices)
+    by_hand = n * config.prices.label
+    wrong = driver.oracle.wrong(driver.machine_labels, driver.machine)
+    return {
+        "n": n,
+        "classes": config.classes,
+        "epsilon": config.target.epsilon,
+        "alpha": config.target.alpha,
+        "criterion": config.target.criterion.value,
+        "certificate": config.target.certificate.value,
+        "seed": config.seed,
+        "arch": config.arch,
+        "outcome": end.outcome,
+        "counts": counts,
+        "human_fraction": 1 - counts["machine"] / n,
+        "machine_fraction": counts["machine"] / n,
+        "realised_error": wrong / n,
+        "bound": state.certificate.get("bound", 0.0),
+        "cost": {
+            "total": labels + compute,
+            "labels": labels,
+            "compute": compute,
+            "human_only": by_hand,
+        },
+        "savings": 1 - (labels + compute) / by_hand if by_hand else 0.0,
+        "iterations": [iteration(record) for record in state.records],
+        "stop_reason": end.reason,
+        "promise": state.certificate,
+    }
+
+
+def count_images(driver: Driver) -> dict[str, int]:
+    """Count every image once: T outside B, B, audited, machine-labelled, labelled by hand."""
+    train, machine = driver.train, driver.machine
+    test = driver.marked & ~train
+    return {
+        "test": int(test.sum()),
+        "train": int(train.sum()),
+        "audit": driver.oracle.paid(Purpose.AUDIT),
+        "machine": int(machine.sum()),
+        "residual": int((~train & ~test & ~machine).sum()),
+    }
+
+
+def iteration(record: IterationRecord) -> dict[str, object]:
+    """Return one iteration as plain JSON values."""
+    return {
+        "number": record.number,
+        "train_size": record.train_size,
+        "delta": record.delta,
+        "test_size": record.test_size,
+        "remainder": record.remainder,
+        "c_star": record.c_star,
+        "c_low": record.c_low,
+        "c_high": record.c_high,
+        "b_opt": record.b_opt,
+        "theta_star": record.theta_star,
+        "stop_now": record.stop_now,
+        "committed": record.committed,
+        "stable": record.stable,
+        "next_delta": record.next_delta,
+        "test_counts": list(record.test_counts),
+        "test_errors": list(record.test_errors),
+        "thresholds": list(record.thresholds),
+        "train_seconds": record.train_seconds,
+        "score_seconds": record.score_seconds,
+        "samples_shown": record.samples_shown,
+        "decision": record.decision,
+    }

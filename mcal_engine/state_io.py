@@ -1,0 +1,71 @@
+"""McalState <-> JSON text, with a schema version and numbered upgrades.
+
+A saved run must survive every later version of this program: when a field of the state changes
+its meaning, append an upgrade here. A field that is merely new needs only its default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from mcal_engine.errors import StateVersionError
+from mcal_engine.types import McalState
+
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+
+UPGRADES: tuple[Upgrade, ...] = ()
+"""UPGRADES[i] takes the JSON of version i + 1 and returns that of version i + 2."""
+
+SCHEMA_VERSION = len(UPGRADES) + 1
+
+
+def dump(state: McalState) -> str:
+    """Return the state as JSON text; `load` gives back an equal state."""
+    document = {"schema_version": SCHEMA_VERSION, "state": asdict(state)}
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+
+
+def load(text: str) -> McalState:
+    """Return the state saved in this text, upgraded if it is older.
+
+    Raises `StateVersionError` if it is newer than this program, or no state at all.
+    """
+    try:
+        document = json.loads(text)
+        version, data = int(document["schema_version"]), dict(document["state"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise StateVersionError("this is not a saved MCAL state") from error
+    if not 1 <= version <= SCHEMA_VERSION:
+        raise StateVersionError(
+            f"the state has version {version}, this program knows 1 to {SCHEMA_VERSION}"
+        )
+    for upgrade in UPGRADES[version - 1 :]:
+        data = upgrade(data)
+    try:
+        state: McalState = _build(McalState, data)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StateVersionError(f"the saved state is damaged: {error}") from error
+    return state
+
+
+def _build(kind: Any, data: Any) -> Any:
+    """Build a value of a type of types.py from JSON's dicts, lists and plain values."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:  # every union of the state is "X | None"
+        inner = next(a for a in arguments if a is not type(None))
+        return None if data is None else _build(inner, data)
+    if origin is tuple:
+        return tuple(_build(arguments[0], item) for item in data)
+    if origin is dict:
+        return dict(data)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{name: _build(hints[name], value) for name, value in data.items()})
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(data)
+    return data
