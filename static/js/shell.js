@@ -1,0 +1,117 @@
+// The frame of every page: menus, theme, relative times, copying, errors of htmx requests.
+// Everything here improves pages that also work without it.
+
+const messages = () => document.getElementById("messages");
+
+/** Show an alert in the page's live region. kind: "error", "warn", "info", "ok". */
+export function announce(text, kind = "info") {
+  const box = messages();
+  if (!box) return;
+  const alert = document.createElement("div");
+  alert.className = `alert alert-${kind}`;
+  const words = document.createElement("span");
+  words.textContent = text;
+  alert.append(words);
+  box.replaceChildren(alert);
+}
+
+/** Return the CSRF token as it is now: signing in rotates it. */
+export function csrfToken() {
+  const match = document.cookie.match(/(?:^|;\s*)csrftoken=([^;]+)/);
+  return match ? decodeURIComponent(match[1]) : "";
+}
+
+// Menus: one open at a time, closed by Escape (focus goes back) or a click elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const menu = document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+// Theme: at once, then saved in the background.
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("[data-theme-switch]");
+  if (!form || !event.submitter) return;
+  event.preventDefault();
+  const theme = event.submitter.value;
+  document.documentElement.dataset.theme = theme;
+  for (const button of form.querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.value === theme));
+  }
+  document.dispatchEvent(new CustomEvent("themechange", { detail: theme }));
+  const body = new FormData(form);
+  body.set("theme", theme);
+  fetch(form.action, { method: "POST", body, headers: { "X-CSRFToken": csrfToken() } }).catch(() =>
+    announce("The choice of colours could not be saved: no connection.", "warn"),
+  );
+});
+
+// <time data-relative datetime="..."> shows "3 minutes ago"; the exact time on hover.
+const UNITS = [
+  ["year", 31536000],
+  ["month", 2592000],
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+];
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
+/** Return "3 minutes ago" or "in 2 days" for a date. */
+export function relativeTime(date, now = Date.now()) {
+  const seconds = (date.getTime() - now) / 1000;
+  for (const [unit, size] of UNITS) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
+  }
+  return seconds < 0 ? "just now" : "in a moment";
+}
+
+function refreshTimes(root = document) {
+  for (const element of root.querySelectorAll("time[data-relative]")) {
+    const date = new Date(element.dateTime);
+    if (Number.isNaN(date.getTime())) continue;
+    element.textContent = relativeTime(date);
+    element.title = date.toLocaleString();
+  }
+}
+refreshTimes();
+setInterval(refreshTimes, 30000);
+document.addEventListener("htmx:afterSwap", () => refreshTimes());
+
+// <button data-copy="#id"> copies a field's value; plain http on a LAN has no clipboard API.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.querySelector(button.dataset.copy);
+  field.select();
+  try {
+    if (navigator.clipboard) await navigator.clipboard.writeText(field.value);
+    else document.execCommand("copy");
+    button.querySelector("[data-copy-text]").textContent = "Copied";
+  } catch {
+    announce("Copying did not work: press Ctrl+C, the link is selected.", "warn");
+  }
+});
+
+// Forms that change much ask once: <form data-confirm="...">.
+document.addEventListener("submit", (event) => {
+  const words = event.target.dataset?.confirm;
+  if (words && !window.confirm(words)) event.preventDefault();
+});
+
+// Errors of htmx requests: the server's fragment if it sent one, else plain words.
+document.addEventListener("htmx:responseError", (event) => {
+  const { xhr } = event.detail;
+  const fragment = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
+  const words = fragment.querySelector(".alert")?.textContent?.trim();
+  announce(words || `The server answered ${xhr.status}. Nothing was changed.`, "error");
+});
+document.addEventListener("htmx:sendError", () =>
+  announce("No connection to the server. Try again in a moment.", "error"),
+);
