@@ -58,6 +58,7 @@ class Import(models.Model):
         DEMO = "demo"
 
     class State(models.TextChoices):
+        UPLOADING = "uploading"  # the browser still sends; no job yet
         WAITING = "waiting"
         RUNNING = "running"
         DONE = "done"
