@@ -1,0 +1,74 @@
+"""CSV of labels: one row per file name, RFC 4180, UTF-8, newline `\\n`. Plain Python.
+
+Cells that a spreadsheet would run as a formula get a leading apostrophe; `unescape` takes it off
+again, so that the file round-trips.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+
+_RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """A file name and what is known about its image; the fields are the columns, in order.
+
+    `image_id` counts from 1 and is the same for a duplicate as for its image. Empty strings and
+    None become empty cells. `annotators` are joined by `;`.
+    """
+
+    image_id: int
+    file_name: str
+    label: str
+    label_id: int | None
+    source: str  # human, machine
+    confidence: float | None
+    annotators: str
+    agreement: float | None  # share of the current answers that say this label
+    status: str  # labelled, unlabelled
+    round: int | None
+    split: str  # train, test; empty until the run has finished
+    created_at: str  # ISO 8601, UTC
+
+
+COLUMNS = tuple(field.name for field in fields(LabelRow))
+
+
+def csv_chunks(rows: Iterable[LabelRow], *, rows_per_chunk: int = 1000) -> Iterator[bytes]:
+    """Yield the file in pieces, header first; memory does not grow with the rows."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for number, row in enumerate(rows, start=1):
+        writer.writerow([_cell(getattr(row, column)) for column in COLUMNS])
+        if number % rows_per_chunk == 0:
+            yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def escape(text: str) -> str:
+    """Defuse a cell that Excel or LibreOffice would take for a formula."""
+    return f"'{text}" if text.startswith(_RISKY) else text
+
+
+def unescape(text: str) -> str:
+    """Undo `escape`."""
+    return text.removeprefix("'")
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str):
+        return escape(value)
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _taken(buffer: io.StringIO) -> bytes:
+    data = buffer.getvalue().encode("utf-8", "replace")
+    buffer.seek(0)
+    buffer.truncate()
+    return data
