@@ -1,0 +1,3 @@
+"""The web application."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,74 @@
+"""`manage.py worker`: do the jobs: imports, steps of the engine, trainings, exports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from labelapp import queue
+from labelapp.services import reconcile
+
+_BEAT_SECONDS = 5.0
+_RECONCILE_SECONDS = 60.0
+
+
+class Command(BaseCommand):
+    """One worker: django-q2's processes do the jobs, this one watches over them."""
+
+    help = "Do the background jobs. `manage.py up` starts this too."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Name the options."""
+        parser.add_argument(
+            "--parent", type=int, default=0, help="end when this process is no longer the parent"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until told to stop; code 1 when the cluster died, so that `up` starts it again."""
+        queue.clear_stop()
+        reconcile.reconcile_at_start()
+        cluster = queue.start_cluster()
+        stopper = _Stopper(options["parent"])
+        queue.beat()
+        _watch(cluster, stopper)
+        died = not stopper.wanted()
+        queue.request_stop()
+        cluster.stop()
+        if died:
+            sys.exit("The job processes died.")
+
+
+class _Stopper:
+    """Remembers that somebody wants us to stop. Made after the fork: children have their own."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+        self._signalled = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, *_: object) -> None:
+        self._signalled = True
+
+    def wanted(self) -> bool:
+        """Tell whether a signal came or the process that started us is gone."""
+        return self._signalled or (self._parent != 0 and os.getppid() != self._parent)
+
+
+def _watch(cluster: queue.Cluster, stopper: _Stopper) -> None:
+    """Beat and reconcile in this process' only thread until told to stop or the cluster died."""
+    next_beat = next_reconcile = 0.0
+    while cluster.alive() and not stopper.wanted():
+        now = time.monotonic()
+        if now >= next_beat:
+            queue.beat()
+            next_beat = now + _BEAT_SECONDS
+        if now >= next_reconcile:
+            reconcile.reconcile()
+            next_reconcile = now + _RECONCILE_SECONDS
+        time.sleep(0.2)
