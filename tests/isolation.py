@@ -13,5 +13,6 @@ if "MCAL_TEST_DATA_DIR" not in os.environ:
     folder = tempfile.mkdtemp(prefix="mcal-test-")
     os.environ["MCAL_TEST_DATA_DIR"] = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+os.makedirs(os.path.join(os.environ["MCAL_TEST_DATA_DIR"], "static"), exist_ok=True)  # noqa: PTH103, PTH118 - WhiteNoise warns where there is none
 os.environ["MCAL_DATA_DIR"] = os.environ["MCAL_TEST_DATA_DIR"]
 os.environ.setdefault("MCAL_SECRET_KEY", "test-only")

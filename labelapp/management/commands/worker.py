@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, connection
 
 from labelapp import queue
 from labelapp.services import reconcile
 
+logger = logging.getLogger(__name__)
+
 _BEAT_SECONDS = 5.0
+_TEND_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
 
 
@@ -34,7 +41,6 @@ class Command(BaseCommand):
         reconcile.reconcile_at_start()
         cluster = queue.start_cluster()
         stopper = _Stopper(options["parent"])
-        queue.beat()
         _watch(cluster, stopper)
         died = not stopper.wanted()
         queue.request_stop()
@@ -61,14 +67,33 @@ class _Stopper:
 
 
 def _watch(cluster: queue.Cluster, stopper: _Stopper) -> None:
-    """Beat and reconcile in this process' only thread until told to stop or the cluster died."""
-    next_beat = next_reconcile = 0.0
+    """Do each duty at its pace in this process' only thread, until told to stop or all is dead."""
+    duties = [
+        _Duty(_BEAT_SECONDS, queue.beat),
+        _Duty(_TEND_SECONDS, cluster.tend),
+        _Duty(_RECONCILE_SECONDS, reconcile.reconcile),
+    ]
     while cluster.alive() and not stopper.wanted():
-        now = time.monotonic()
-        if now >= next_beat:
-            queue.beat()
-            next_beat = now + _BEAT_SECONDS
-        if now >= next_reconcile:
-            reconcile.reconcile()
-            next_reconcile = now + _RECONCILE_SECONDS
+        for duty in duties:
+            duty.do_if_due()
         time.sleep(0.2)
+
+
+@dataclass
+class _Duty:
+    """Something to do again and again; a database that is busy or away is tried again later."""
+
+    seconds: float
+    do: Callable[[], object]
+    due: float = 0.0
+
+    def do_if_due(self) -> None:
+        """Do it when its time has come."""
+        if time.monotonic() < self.due:
+            return
+        self.due = time.monotonic() + self.seconds
+        try:
+            self.do()
+        except DatabaseError:
+            logger.exception("The worker could not reach the database; it tries again")
+            connection.close()
