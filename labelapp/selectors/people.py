@@ -1,0 +1,120 @@
+"""Who is in a project, who is invited, who has an account here."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from labelapp.errors import ExpiredError, NotFoundError
+from labelapp.models import Answer, Invitation, Membership, PasswordResetLink, User
+from labelapp.rights import MAY_INVITE, Right, Role
+from labelapp.selectors.projects import Access
+
+ROLE_WORDS = {
+    Role.OWNER: "owner",
+    Role.MANAGER: "manager",
+    Role.ANNOTATOR: "annotator",
+}
+ROLE_HELP = {
+    Role.OWNER: "everything, also archive and delete",
+    Role.MANAGER: "everything but archive and delete",
+    Role.ANNOTATOR: "label images, see the guidelines and their own work",
+}
+
+
+def token_hash(token: str) -> str:
+    """Return what is stored of a secret link: SHA-256 as hexadecimal digits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def members(access: Access) -> QuerySet[Membership]:
+    """Return the project's people with `last_answer`, owners first."""
+    last = Answer.objects.filter(project=access.project, user=OuterRef("user")).order_by("-created")
+    return (
+        access.project.memberships.select_related("user")
+        .annotate(last_answer=Subquery(last.values("created")[:1]))
+        .order_by("-role", "user__display_name", "user__email")
+    )
+
+
+def open_invitations(access: Access) -> QuerySet[Invitation]:
+    """Return the links that still work, the newest first."""
+    return (
+        access.project.invitations.filter(_usable(timezone.now()))
+        .select_related("created_by")
+        .order_by("-created")
+    )
+
+
+def assignable_roles(access: Access) -> list[Role]:
+    """Return the roles that this person may give to others, the smallest first."""
+    allowed = MAY_INVITE[Role(access.role)] if access.may(Right.MANAGE_PEOPLE) else frozenset()
+    return [role for role in (Role.ANNOTATOR, Role.MANAGER, Role.OWNER) if role in allowed]
+
+
+def invitation_for(token: str) -> Invitation:
+    """Return the invitation behind a link.
+
+    Raises NotFoundError for a link that never was, ExpiredError with the reason for one that no
+    longer works.
+    """
+    found = (
+        Invitation.objects.select_related("project", "created_by")
+        .filter(token_hash=token_hash(token))
+        .exclude(project__status="deleting")
+        .first()
+    )
+    if found is None:
+        raise NotFoundError("There is no such invitation. Was the link copied whole?")
+    if reason := _over(found):
+        raise ExpiredError(reason)
+    return found
+
+
+def _over(invitation: Invitation) -> str:
+    if invitation.revoked_at:
+        return "This invitation was taken back."
+    if invitation.accepted_at:
+        return "This invitation was used already: a link works for one person."
+    return "This invitation is too old." if invitation.expires <= timezone.now() else ""
+
+
+def _usable(now: datetime) -> Q:
+    return Q(accepted_at=None, revoked_at=None, expires__gt=now)
+
+
+def reset_link_for(token: str) -> PasswordResetLink:
+    """Return the reset link behind an address.
+
+    Raises NotFoundError, or ExpiredError when it was used, is too old, or the person left.
+    """
+    found = PasswordResetLink.objects.select_related("user").filter(token_hash=token_hash(token))
+    link = found.first()
+    if link is None:
+        raise NotFoundError("There is no such link. Was it copied whole?")
+    if link.used_at:
+        raise ExpiredError("This link was used already, or replaced by a newer one.")
+    if link.expires <= timezone.now() or not link.user.is_active:
+        raise ExpiredError("This link no longer works.")
+    return link
+
+
+def all_people() -> QuerySet[User]:
+    """Return everyone with an account here and `projects`, the number of their projects."""
+    return User.objects.annotate(projects=Count("memberships")).order_by(
+        "-is_active", "display_name", "email"
+    )
+
+
+def sole_owner_of(user: User) -> QuerySet[Membership]:
+    """Return the memberships in which this person is the only active owner."""
+    others = Membership.objects.filter(role=Role.OWNER, user__is_active=True).exclude(user=user)
+    return (
+        Membership.objects.filter(user=user, role=Role.OWNER)
+        .exclude(project__in=others.values("project"))
+        .exclude(project__status="deleting")
+        .select_related("project")
+    )

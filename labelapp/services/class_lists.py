@@ -1,0 +1,95 @@
+"""Class lists as people paste them: split, checked, with keys and colours assigned."""
+
+from __future__ import annotations
+
+import colorsys
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from labelapp.errors import InvalidInputError
+
+KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
+MAX_CLASSES = 1_000
+MAX_NAME = 120
+
+_PALETTE = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#7a6a00",
+    "#8a4fa8",
+    "#4d4d4d",
+    "#9c2f45",
+)
+"""Okabe and Ito's palette for colour-blind people, and four that stay apart from it."""
+
+_GOLDEN_ANGLE = 0.618033988749895
+
+
+@dataclass(frozen=True)
+class NewClass:
+    """A class before it is stored: `index` is the engine's class number."""
+
+    index: int
+    name: str
+    key: str
+    colour: str
+
+
+def split_names(text: str) -> list[str]:
+    """Return the class names of a pasted list: one per line, or separated by commas.
+
+    Commas separate only when there is a single line, so that names may hold commas otherwise.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    parts = re.split(r"[,;\t]", lines[0]) if len(lines) == 1 else lines
+    return [name for part in parts if (name := " ".join(part.split()))]
+
+
+def assign(names: list[str]) -> list[NewClass]:
+    """Give each class its number, key cap (digits, then letters) and colour."""
+    return [
+        NewClass(index, name, KEYS[index] if index < len(KEYS) else "", _colour(index))
+        for index, name in enumerate(names)
+    ]
+
+
+def check_names(names: list[str]) -> None:
+    """Raise InvalidInputError (field `classes`) unless these names make a class list."""
+    if problem := _problem(names):
+        raise InvalidInputError("The class list cannot be used.", classes=problem)
+
+
+def _problem(names: list[str]) -> str:
+    if len(names) < 2:
+        found = f"only {names[0]!r}" if names else "none"
+        return f"At least two classes are needed; the list has {found}."
+    if len(names) > MAX_CLASSES:
+        return f"At most {MAX_CLASSES:,} classes are possible; the list has {len(names):,}."
+    if any(not name for name in names):
+        return "A class has no name."
+    if long := [name for name in names if len(name) > MAX_NAME]:
+        return f"A name may have {MAX_NAME} characters; this one is longer: {long[0][:40]}..."
+    return _repeated(names)
+
+
+def _repeated(names: list[str]) -> str:
+    counts = Counter(name.casefold() for name in names)
+    twice = [name for name in dict.fromkeys(names) if counts[name.casefold()] > 1]
+    if not twice:
+        return ""
+    return f"Each class may stand only once; these are repeated: {', '.join(twice[:5])}."
+
+
+def _colour(index: int) -> str:
+    """Return the palette's colour, later hues spread by the golden angle."""
+    if index < len(_PALETTE):
+        return _PALETTE[index]
+    hue = (index * _GOLDEN_ANGLE) % 1
+    lightness = (0.38, 0.5, 0.62)[index % 3]
+    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.55)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"

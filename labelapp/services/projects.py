@@ -1,0 +1,265 @@
+"""Projects: create, change, archive, delete."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from labelapp import events, queue
+from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
+from labelapp.models import Job, LabelClass, Membership, Project, ProjectCounter, User
+from labelapp.rights import Right, Role
+from labelapp.selectors.projects import Access
+from labelapp.services import audit
+from labelapp.services.class_lists import NewClass, assign, check_names
+from labelapp.services.purging import purge
+
+__all__ = [
+    "Terms",
+    "archive_project",
+    "create_project",
+    "delete_project",
+    "purge",
+    "rename_project",
+    "restore_project",
+    "update_project",
+]
+
+MAX_PRICE = Decimal(100_000)
+CURRENCIES = ("USD", "EUR", "GBP", "CHF", "JPY", "INR", "CAD", "AUD", "CNY", "BRL", "KES", "PHP")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a project promises and what it pays. Shares are of 1, prices in `currency`."""
+
+    epsilon: float
+    confidence: float
+    price_per_label: Decimal
+    compute_price_per_hour: Decimal
+    currency: str
+
+    def check(self) -> dict[str, str]:
+        """Return what is wrong, by field; empty when all is well."""
+        wrong = {}
+        if not 0 < self.epsilon < 1:
+            wrong["epsilon"] = "The allowed error must lie between 0 % and 100 %, both excluded."
+        if not 0.5 <= self.confidence < 1:
+            wrong["confidence"] = "The confidence must lie between 50 % and 100 % (excluded)."
+        for field in ("price_per_label", "compute_price_per_hour"):
+            if message := _price_problem(getattr(self, field), field):
+                wrong[field] = message
+        if self.currency not in CURRENCIES:
+            wrong["currency"] = f"Choose one of {', '.join(CURRENCIES)}."
+        return wrong
+
+
+def _price_problem(price: Decimal, field: str) -> str:
+    if not price.is_finite() or not 0 <= price <= MAX_PRICE:
+        return f"A price must lie between 0 and {MAX_PRICE:,}."
+    if price == 0 and field == "price_per_label":
+        return "A label that costs nothing leaves nothing to save: give its real price."
+    return ""
+
+
+def create_project(  # noqa: PLR0913 - one argument per thing that a project is
+    *,
+    user: User,
+    name: str,
+    class_names: list[str],
+    epsilon: float,
+    confidence: float,
+    price_per_label: Decimal,
+    compute_price_per_hour: Decimal,
+    currency: str = "USD",
+    arch: str = "cnn_small",
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+) -> Project:
+    """Create a project with its classes; `user` becomes its owner.
+
+    Raises InvalidInputError whose fields name every wrong value.
+    """
+    terms = Terms(epsilon, confidence, price_per_label, compute_price_per_hour, currency)
+    _check(name, class_names, terms)
+    with transaction.atomic():
+        project = Project.objects.create(
+            name=name.strip(),
+            arch=arch,
+            seed=seed,
+            settings=settings or {},
+            created_by=user,
+            **asdict(terms),
+        )
+        _equip(project, user, assign(class_names))
+        audit.write(user=user, project=project, action="project.created", target=project.name)
+        events.record(project.pk, "project.created")
+    return project
+
+
+def _equip(project: Project, user: User, classes: list[NewClass]) -> None:
+    ProjectCounter.objects.create(project=project)
+    LabelClass.objects.bulk_create(LabelClass(project=project, **asdict(c)) for c in classes)
+    Membership.objects.create(project=project, user=user, role=Role.OWNER)
+
+
+def _check(name: str, class_names: list[str] | None, terms: Terms) -> None:
+    """Raise InvalidInputError naming everything that is wrong at once."""
+    wrong: dict[str, object] = dict(terms.check())
+    if message := _name_problem(name):
+        wrong["name"] = message
+    if class_names is not None:
+        try:
+            check_names(class_names)
+        except InvalidInputError as error:
+            wrong |= error.fields
+    if wrong:
+        raise InvalidInputError("Some values cannot be used.", **wrong)
+
+
+def _name_problem(name: str) -> str:
+    if not name.strip():
+        return "Give the project a name."
+    return "A name may have 120 characters." if len(name.strip()) > 120 else ""
+
+
+def rename_project(*, access: Access, name: str) -> None:
+    """Change the name; possible at any time."""
+    _need(access, Right.STEER)
+    if message := _name_problem(name):
+        raise InvalidInputError(message, name=message)
+    before, after = access.project.name, name.strip()
+    if before == after:
+        return
+    with transaction.atomic():
+        Project.objects.filter(pk=access.project.pk).update(name=after)
+        _log(access, "project.renamed", {"name": before}, {"name": after})
+        events.record(access.project.pk, "project.changed", {"what": "name"})
+
+
+def update_project(
+    *, access: Access, name: str, class_names: list[str], terms: Terms, flip: bool
+) -> None:
+    """Change name, classes and terms before the run starts.
+
+    Raises ConflictError once it has started, InvalidInputError naming what is wrong.
+    """
+    _need(access, Right.STEER)
+    _check(name, class_names, terms)
+    project = access.project
+    with transaction.atomic():
+        before = _snapshot(Project.objects.select_for_update().get(pk=project.pk))
+        fields = {"name": name.strip(), "settings": {**project.settings, "flip": flip}}
+        rows = Project.objects.filter(pk=project.pk, status=Project.Status.SETUP, run=None)
+        if not rows.update(**fields, **asdict(terms)):
+            raise ConflictError("The run has started: only the name can be changed now.")
+        _replace_classes(project, assign(class_names))
+        project.refresh_from_db()
+        after = _snapshot(project)
+        if before != after:
+            _log(access, "project.changed", before, after)
+            events.record(project.pk, "project.changed", {"what": "settings"})
+
+
+def _snapshot(project: Project) -> dict[str, Any]:
+    names = ("name", "epsilon", "confidence", "currency", "settings")
+    prices = ("price_per_label", "compute_price_per_hour")
+    return {
+        **{field: getattr(project, field) for field in names},
+        **{field: str(getattr(project, field).normalize()) for field in prices},
+        "classes": list(project.classes.order_by("index").values_list("name", flat=True)),
+    }
+
+
+def _replace_classes(project: Project, wanted: list[NewClass]) -> None:
+    """Store the new list; a class whose name stays keeps its row and its guidelines."""
+    names = [c.name for c in wanted]
+    project.classes.exclude(name__in=names).delete()
+    rows = {row.name: row for row in project.classes.all()}
+    kept = [_moved(rows[c.name], c, shift=10_000) for c in wanted if c.name in rows]
+    # Two passes: the number is unique in the project, and swapping two would collide.
+    LabelClass.objects.bulk_update(kept, ["index"])
+    kept = [_moved(rows[c.name], c) for c in wanted if c.name in rows]
+    LabelClass.objects.bulk_update(kept, ["index", "key", "colour"])
+    LabelClass.objects.bulk_create(
+        LabelClass(project=project, **asdict(c)) for c in wanted if c.name not in rows
+    )
+
+
+def _moved(row: LabelClass, new: NewClass, shift: int = 0) -> LabelClass:
+    """Give a stored class the number (plus `shift`), key and colour of its new place."""
+    row.index, row.key, row.colour = new.index + shift, new.key, new.colour
+    return row
+
+
+def archive_project(*, access: Access) -> None:
+    """Put the project out of the way: it pauses, gives out no tasks, and keeps everything."""
+    _need(access, Right.DELETE)
+    if access.project.archived_at:
+        return
+    if access.project.status == Project.Status.RUNNING:
+        from labelapp.services import runs  # noqa: PLC0415 - the engine's bridge is heavy
+
+        runs.pause_run(access=access)
+    _set_archived(access, timezone.now(), "project.archived")
+
+
+def restore_project(*, access: Access) -> None:
+    """Bring an archived project back; a run that was going stays paused."""
+    _need(access, Right.DELETE)
+    if access.project.archived_at:
+        _set_archived(access, None, "project.restored")
+
+
+def _set_archived(access: Access, moment: datetime | None, action: str) -> None:
+    with transaction.atomic():
+        Project.objects.filter(pk=access.project.pk).update(archived_at=moment)
+        _log(access, action, {}, {})
+        events.record(access.project.pk, "project.archived", {"archived": moment is not None})
+
+
+def delete_project(*, access: Access, typed_name: str) -> None:
+    """Delete the project for everyone, now; its rows and files go in the background.
+
+    Raises InvalidInputError unless `typed_name` is the project's name.
+    """
+    _need(access, Right.DELETE)
+    project = access.project
+    if typed_name.strip() != project.name:
+        message = "Type the name of the project exactly, to be sure that it is this one."
+        raise InvalidInputError(message, typed_name=message)
+    with transaction.atomic():
+        Project.objects.filter(pk=project.pk).update(status=Project.Status.DELETING)
+        for job in Job.objects.filter(project=project, state__in=["waiting", "running"]):
+            queue.request_cancel(job)
+        audit.write(
+            user=access.user,
+            project=project,
+            action="project.deleted",
+            target=f"{project.name} ({project.public_id})",
+            before=_snapshot(project),
+        )
+        # The job must outlive the project's rows, so it names the project only by number.
+        queue.enqueue("delete", f"delete:{project.pk}", target=project.pk)
+
+
+def _need(access: Access, right: Right) -> None:
+    if not access.may(right):
+        raise ForbiddenError("Your role in this project does not allow this.", right=right.value)
+
+
+def _log(access: Access, action: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    changed = {key for key in after if before.get(key) != after[key]}
+    audit.write(
+        user=access.user,
+        project=access.project,
+        action=action,
+        target=access.project.name,
+        before={key: before[key] for key in before if key in changed},
+        after={key: after[key] for key in after if key in changed},
+    )

@@ -1,0 +1,140 @@
+"""The end of a deleted project: its files and rows go in chunks, and again after a crash."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Model, QuerySet
+
+from labelapp.errors import ConflictError
+from labelapp.models import (
+    Answer,
+    Event,
+    Export,
+    Guideline,
+    GuidelineEntry,
+    Image,
+    ImageAlias,
+    Import,
+    ImportProblem,
+    Job,
+    Label,
+    LabelBatch,
+    LedgerEntry,
+    ModelVersion,
+    Project,
+    Run,
+    Task,
+    TestMark,
+    TrainItem,
+)
+from labelapp.queue import JobControl
+
+CHUNK = 1_000
+WAIT_SECONDS = 60.0
+
+
+def purge(project_id: int, control: JobControl) -> None:
+    """Delete what is left of a project that somebody deleted: files first, then rows.
+
+    Safe to repeat at any point. Raises ConflictError for a project that nobody deleted.
+    """
+    project = Project.objects.filter(pk=project_id).first()
+    if project is None:
+        return
+    if project.status != Project.Status.DELETING:
+        raise ConflictError("This project was not deleted.")
+    _wait_for_jobs(project, control)
+    _delete_images(project, control)
+    for step, rows in enumerate(_in_order(project)):
+        control.tick(0.5 + 0.02 * step, "Deleting the rows")
+        _delete_rows(rows, control)
+    _delete_job_folders(project)
+    _remove(Path(settings.MEDIA_ROOT), [str(project.pk), project.public_id])
+    with transaction.atomic():
+        project.delete()
+
+
+def _wait_for_jobs(project: Project, control: JobControl) -> None:
+    """Give the project's running jobs, which were asked to end, a minute to do so."""
+    end = time.monotonic() + WAIT_SECONDS
+    running = Job.objects.filter(project=project, state=Job.State.RUNNING)
+    while time.monotonic() < end and running.exists():
+        control.tick(0.0, "Waiting for the project's jobs to end")
+        time.sleep(0.2)
+
+
+def _in_order(project: Project) -> list[QuerySet[Model]]:
+    """Return the project's rows, those that refer before those that are referred to."""
+    querysets: list[QuerySet[Model]] = [
+        Label.objects.filter(project=project),
+        LedgerEntry.objects.filter(project=project),
+        Answer.objects.filter(project=project),
+        Task.objects.filter(project=project),
+        LabelBatch.objects.filter(project=project),
+        TrainItem.objects.filter(run__project=project),
+        TestMark.objects.filter(run__project=project),
+        Run.objects.filter(project=project),
+        GuidelineEntry.objects.filter(guideline__project=project),
+        Guideline.objects.filter(project=project),
+        ImageAlias.objects.filter(image__project=project),
+        Image.objects.filter(project=project),
+        ImportProblem.objects.filter(record__project=project),
+        Import.objects.filter(project=project),
+        Export.objects.filter(project=project),
+        Event.objects.filter(project=project),
+    ]
+    return querysets
+
+
+def _delete_images(project: Project, control: JobControl) -> None:
+    """Delete the files that rows name: images, exports, models, uploads."""
+    media = Path(settings.MEDIA_ROOT)
+    keys = Image.objects.filter(project=project).values_list("original_key", "display_key")
+    for number, pair in enumerate(keys.iterator(chunk_size=CHUNK)):
+        _remove(media, pair)
+        if number % 100 == 0:
+            control.tick(0.0, f"Deleting the files: {number:,} images so far")
+    _remove(media, Export.objects.filter(project=project).values_list("file_key", flat=True))
+    _remove(
+        media, ModelVersion.objects.filter(run__project=project).values_list("folder", flat=True)
+    )
+    sources = Import.objects.filter(project=project).exclude(kind=Import.Kind.FOLDER)
+    _remove(Path(settings.UPLOADS_ROOT), sources.values_list("source", flat=True))
+
+
+def _delete_job_folders(project: Project) -> None:
+    ids = Job.objects.filter(project=project).values_list("pk", flat=True)
+    _remove(Path(settings.JOBS_ROOT), [str(number) for number in ids])
+
+
+def _remove(root: Path, names: Iterable[str]) -> None:
+    """Remove these files and folders below root, and parents left empty; never anything else."""
+    root = root.resolve()
+    for name in filter(None, names):
+        path = (root / name).resolve()
+        if not path.is_relative_to(root) or path == root:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        _remove_empty(path.parent, root)
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    while folder != root and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def _delete_rows(rows: QuerySet[Model], control: JobControl) -> None:
+    while ids := list(rows.values_list("pk", flat=True)[:CHUNK]):
+        with transaction.atomic():
+            rows.filter(pk__in=ids).delete()
+        control.tick(message="Deleting the rows")
