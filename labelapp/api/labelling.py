@@ -1,7 +1,137 @@
-"""API: labelling."""
+"""API: get tasks, answer, keep leases alive. What each field means: docs/api.md."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from typing import Any, cast
 
-urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, path
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from labelapp.api.labelling_schema import (
+    AnswersReply,
+    AnswersRequest,
+    HeartbeatReply,
+    HeartbeatRequest,
+    TasksReply,
+    TasksRequest,
+)
+from labelapp.errors import InvalidInputError
+from labelapp.models import User
+from labelapp.rights import Right
+from labelapp.selectors.labelling import (
+    AT_WORK,
+    LeasedTask,
+    describe_tasks,
+    done_today,
+    left_in_batch,
+    why_no_tasks,
+)
+from labelapp.selectors.projects import Access, access
+from labelapp.services import labelling
+from labelapp.services.leases import LEASE_SECONDS, task_token
+
+
+class TasksView(APIView):
+    """Lease the next images to the signed-in person."""
+
+    @extend_schema(request=TasksRequest, responses=TasksReply)
+    def post(self, request: Request, pid: str) -> Response:
+        """Return up to `count` tasks beside those in `holding`, or why there are none."""
+        found = _access(request, pid)
+        body = _Body(request)
+        holding = body.ids("holding")
+        work = labelling.next_tasks(access=found, count=body.number("count", 1), holding=holding)
+        return Response(_reply(found, work, holding))
+
+
+class AnswersView(APIView):
+    """Take answers and lease the next images, in one round trip."""
+
+    @extend_schema(request=AnswersRequest, responses=AnswersReply)
+    def post(self, request: Request, pid: str) -> Response:
+        """Store the answers, each with its own result; safe to repeat."""
+        found = _access(request, pid)
+        body = _Body(request)
+        holding = body.ids("holding")
+        work = labelling.submit(
+            access=found,
+            answers=body.items("answers"),
+            count=body.number("count", 0),
+            holding=holding,
+            as_user=body.number("user", 0) or None,
+        )
+        return Response({**_reply(found, work, holding), "results": work.results})
+
+
+class HeartbeatView(APIView):
+    """Keep the leases of an open page."""
+
+    @extend_schema(request=HeartbeatRequest, responses=HeartbeatReply)
+    def post(self, request: Request, pid: str) -> Response:
+        """Renew the leases on `holding`; `lost` are those that somebody else has by now."""
+        found = _access(request, pid)
+        lost = labelling.heartbeat(access=found, holding=_Body(request).ids("holding"))
+        return Response({"ok": True, "lost": lost})
+
+
+def _access(request: Request, pid: str) -> Access:
+    return access(cast("User", request.user), pid, Right.LABEL)
+
+
+def _reply(found: Access, work: labelling.Work, holding: list[int]) -> dict[str, Any]:
+    """Return what every reply with tasks holds."""
+    project, user = found.project, found.user
+    leased = [
+        LeasedTask(
+            held.task_id,
+            held.image_id,
+            held.batch_id,
+            task_token(task_id=held.task_id, user_id=user.pk, project_id=project.pk),
+        )
+        for held in work.held
+    ]
+    has_work = leased or len(holding) > len(work.lost)
+    return {
+        "ok": True,
+        "tasks": describe_tasks(project, leased, LEASE_SECONDS),
+        "lost": work.lost,
+        "status": AT_WORK if has_work else why_no_tasks(project),
+        "progress": {"done": done_today(project, user), "left_in_batch": left_in_batch(project)},
+    }
+
+
+class _Body:
+    """Reads the fields of a JSON body; raises InvalidInputError naming the wrong one."""
+
+    def __init__(self, request: Request) -> None:
+        if not isinstance(request.data, dict):
+            raise InvalidInputError("The body must be a JSON object.")
+        self.data = request.data
+
+    def items(self, name: str) -> list[object]:
+        value = self.data.get(name, [])
+        if not isinstance(value, list):
+            raise InvalidInputError("The request has a wrong value.", **{name: "must be a list"})
+        return value
+
+    def ids(self, name: str) -> list[int]:
+        values = self.items(name)
+        if any(isinstance(value, bool) or not isinstance(value, int) for value in values):
+            raise InvalidInputError("The request has a wrong value.", **{name: "must be ids"})
+        return cast("list[int]", values)
+
+    def number(self, name: str, default: int) -> int:
+        value = self.data.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InvalidInputError("The request has a wrong value.", **{name: "must be a number"})
+        return value
+
+
+urlpatterns: list[URLPattern] = [
+    path("projects/<str:pid>/tasks/", TasksView.as_view(), name="api_tasks"),
+    path("projects/<str:pid>/answers/", AnswersView.as_view(), name="api_answers"),
+    path("projects/<str:pid>/heartbeat/", HeartbeatView.as_view(), name="api_heartbeat"),
+]
