@@ -43,8 +43,9 @@ class TasksView(APIView):
         found = _access(request, pid)
         body = _Body(request)
         holding = body.ids("holding")
-        work = labelling.next_tasks(access=found, count=body.number("count", 1), holding=holding)
-        return Response(_reply(found, work, holding))
+        count = body.number("count", 1)
+        work = labelling.next_tasks(access=found, count=count, holding=holding)
+        return Response(_reply(found, work, idle=count > 0 and len(holding) == len(work.lost)))
 
 
 class AnswersView(APIView):
@@ -55,15 +56,16 @@ class AnswersView(APIView):
         """Store the answers, each with its own result; safe to repeat."""
         found = _access(request, pid)
         body = _Body(request)
-        holding = body.ids("holding")
+        holding, count = body.ids("holding"), body.number("count", 0)
         work = labelling.submit(
             access=found,
             answers=body.items("answers"),
-            count=body.number("count", 0),
+            count=count,
             holding=holding,
             as_user=body.number("user", 0) or None,
         )
-        return Response({**_reply(found, work, holding), "results": work.results})
+        reply = _reply(found, work, idle=count > 0 and len(holding) == len(work.lost))
+        return Response({**reply, "results": work.results})
 
 
 class HeartbeatView(APIView):
@@ -81,8 +83,8 @@ def _access(request: Request, pid: str) -> Access:
     return access(cast("User", request.user), pid, Right.LABEL)
 
 
-def _reply(found: Access, work: labelling.Work, holding: list[int]) -> dict[str, Any]:
-    """Return what every reply with tasks holds."""
+def _reply(found: Access, work: labelling.Work, *, idle: bool) -> dict[str, Any]:
+    """Return what every reply with tasks holds; `idle`: asked for tasks and holds none."""
     project, user = found.project, found.user
     leased = [
         LeasedTask(
@@ -93,12 +95,11 @@ def _reply(found: Access, work: labelling.Work, holding: list[int]) -> dict[str,
         )
         for held in work.held
     ]
-    has_work = leased or len(holding) > len(work.lost)
     return {
         "ok": True,
         "tasks": describe_tasks(project, leased, LEASE_SECONDS),
         "lost": work.lost,
-        "status": AT_WORK if has_work else why_no_tasks(project),
+        "status": why_no_tasks(project) if idle and not leased else AT_WORK,
         "progress": {"done": done_today(project, user), "left_in_batch": left_in_batch(project)},
     }
 

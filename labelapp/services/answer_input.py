@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from labelapp.errors import InvalidInputError
 from labelapp.models import Answer
 
-MAX_ID = 2**63 - 1
+_MAX_ID = 2**63 - 1
 _MAX_MS = 24 * 3600 * 1000
 _MAX_SMALL = 2**31 - 1
 
@@ -35,7 +35,7 @@ def read_answer(raw: object) -> Given:
     is_class = raw.get("kind") == Answer.Kind.CLASS
     given = Given(
         id=reader.uuid("id"),
-        task=reader.number("task", MAX_ID),
+        task=reader.number("task", _MAX_ID),
         token=reader.text("token", 200),
         kind=reader.choice("kind", Answer.Kind.values),
         class_index=reader.number("class", _MAX_SMALL) if is_class else None,

@@ -17,14 +17,21 @@ from labelapp import events, queue
 from labelapp.errors import AppError, ConflictError, InvalidInputError
 from labelapp.models import LabelBatch, ProjectCounter
 from labelapp.selectors.projects import Access
-from labelapp.services.answer_input import MAX_ID, Given, read_answer
+from labelapp.services.answer_input import Given, read_answer
 from labelapp.services.answers import Desk, apply, load_desk
-from labelapp.services.leases import Held, claim, heartbeat, one_writer, release_leases, renew
+from labelapp.services.leases import (
+    Held,
+    check_holding,
+    claim,
+    heartbeat,
+    one_writer,
+    release_leases,
+    renew,
+)
 
 __all__ = ["Work", "claim", "heartbeat", "next_tasks", "release_leases", "submit"]
 
 MAX_ANSWERS = 200
-MAX_HOLDING = 200
 
 
 @dataclass(frozen=True)
@@ -71,12 +78,6 @@ def submit(
         held = claim(access=access, count=count, holding=holding)
         _settle(desk)
     return Work(held, lost, results)
-
-
-def check_holding(holding: Sequence[int]) -> None:
-    """Raise InvalidInputError unless these can be task ids."""
-    if len(holding) > MAX_HOLDING or not all(0 <= task_id <= MAX_ID for task_id in holding):
-        raise InvalidInputError("`holding` must be a short list of task ids.")
 
 
 def _read(raw: object) -> Given | dict[str, object]:

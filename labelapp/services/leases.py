@@ -17,13 +17,16 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from labelapp.errors import InvalidInputError
 from labelapp.models import Answer, Project, Task, User
 from labelapp.selectors.projects import Access
 
 LEASE_SECONDS = 90
 MAX_CLAIM = 20
+MAX_HOLDING = 200
 TAKEOVER = 2  # at a batch's tail: one for the screen, one prefetched, so that all have work
 
+_MAX_ID = 2**63 - 1
 _WRITER = threading.RLock()
 
 
@@ -104,8 +107,15 @@ def renew(*, access: Access, holding: Sequence[int]) -> list[int]:
     return [task_id for task_id in holding if task_id not in kept]
 
 
+def check_holding(holding: Sequence[int]) -> None:
+    """Raise InvalidInputError unless these can be task ids."""
+    if len(holding) > MAX_HOLDING or not all(0 <= task_id <= _MAX_ID for task_id in holding):
+        raise InvalidInputError("`holding` must be a short list of task ids.")
+
+
 def heartbeat(*, access: Access, holding: Sequence[int]) -> list[int]:
     """Renew the leases of an open page; return the tasks that the page should drop."""
+    check_holding(holding)
     with one_writer():
         return renew(access=access, holding=holding)
 

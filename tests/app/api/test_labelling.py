@@ -1,0 +1,195 @@
+"""The labelling API as a client sees it."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.test import Client
+
+from labelapp.models import Answer, Label, Project, Task
+
+ROUTES = ["tasks", "answers", "heartbeat"]
+
+
+@pytest.fixture
+def ann(sign_in, cast, batch) -> Client:
+    return sign_in(cast.annotator)
+
+
+def post(client: Client, project: Project, what: str, body: object = None):
+    return client.post(
+        f"/api/v1/projects/{project.public_id}/{what}/",
+        {} if body is None else body,
+        content_type="application/json",
+    )
+
+
+def answer(task: dict, class_index: int | None = 1, kind: str = "class", **changes) -> dict:
+    return {
+        "id": str(uuid.uuid4()),
+        "task": task["id"],
+        "token": task["token"],
+        "kind": kind,
+        "class": class_index,
+        "active_ms": 700,
+        "how": "key",
+        "guideline_version": 0,
+        **changes,
+    }
+
+
+def test_tasks_come_with_all_that_the_page_needs(ann, project, batch):
+    reply = post(ann, project, "tasks", {"count": 9}).json()
+    assert reply["ok"] is True
+    assert len(reply["tasks"]) == 9
+    first = reply["tasks"][0]
+    assert first["image"] == f"/p/{project.public_id}/images/{first['seq']}/display/"
+    assert (first["width"], first["height"], first["lease_seconds"]) == (28, 28, 90)
+    assert first["purpose_hint"] == "random"
+    assert reply["progress"] == {"done": 0, "left_in_batch": 20}
+    assert reply["status"]["state"] == "labelling"
+
+
+def test_an_answer_brings_the_next_task(ann, project, batch):
+    tasks = post(ann, project, "tasks", {"count": 3}).json()["tasks"]
+    given = answer(tasks[0], 2)
+    body = {"answers": [given], "count": 1, "holding": [task["id"] for task in tasks[1:]]}
+    reply = post(ann, project, "answers", body).json()
+    assert reply["results"] == [{"id": given["id"], "ok": True, "state": "accepted"}]
+    assert len(reply["tasks"]) == 1
+    assert reply["tasks"][0]["id"] not in {task["id"] for task in tasks}
+    assert reply["progress"] == {"done": 1, "left_in_batch": 19}
+    assert Label.objects.get().class_index == 2
+
+
+def test_a_repeated_request_gets_the_same_result(ann, project, batch):
+    (task,) = post(ann, project, "tasks", {"count": 1}).json()["tasks"]
+    body = {"answers": [answer(task)]}
+    post(ann, project, "answers", body)
+    again = post(ann, project, "answers", body)
+    assert again.status_code == 200
+    assert again.json()["results"][0]["state"] == "duplicate"
+    assert again.json()["progress"] == {"done": 1, "left_in_batch": 19}
+
+
+def test_a_refused_answer_has_its_code_in_its_result(ann, project, batch):
+    (task,) = post(ann, project, "tasks", {"count": 1}).json()["tasks"]
+    reply = post(ann, project, "answers", {"answers": [answer(task, 50)]})
+    assert reply.status_code == 200
+    (result,) = reply.json()["results"]
+    assert (result["ok"], result["code"]) == (False, "unknown_class")
+    assert "class" in result["error"]
+
+
+def test_a_test_image_looks_like_any_other(ann, project, batch):
+    for purpose in ("seed", "test", "audit"):
+        type(batch).objects.update(purpose=purpose)
+        (task,) = post(ann, project, "tasks", {"count": 1}).json()["tasks"]
+        assert task["purpose_hint"] == "random"
+
+
+def test_a_skip_and_an_undo_go_the_same_way(ann, project, batch):
+    first, second = post(ann, project, "tasks", {"count": 2}).json()["tasks"]
+    body = {
+        "answers": [
+            answer(first, None, "skip"),
+            answer(second),
+            answer(second, None, "withdrawn"),
+        ]
+    }
+    results = post(ann, project, "answers", body).json()["results"]
+    assert [result["state"] for result in results] == ["skipped", "accepted", "withdrawn"]
+
+
+def test_a_heartbeat_keeps_what_is_held(ann, project, batch):
+    held = [task["id"] for task in post(ann, project, "tasks", {"count": 2}).json()["tasks"]]
+    Task.objects.filter(pk=held[1]).update(lease_user=None, lease_until=None)
+    reply = post(ann, project, "heartbeat", {"holding": held}).json()
+    assert reply == {"ok": True, "lost": [held[1]]}
+
+
+def test_a_lost_task_is_named_with_the_next_tasks_too(ann, project, batch):
+    held = [task["id"] for task in post(ann, project, "tasks", {"count": 2}).json()["tasks"]]
+    Task.objects.filter(pk=held[1]).update(lease_user=None, lease_until=None)
+    reply = post(ann, project, "tasks", {"count": 0, "holding": held}).json()
+    assert reply["lost"] == [held[1]]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_an_outsider_sees_nothing(sign_in, cast, project, batch, route):
+    reply = post(sign_in(cast.outsider), project, route)
+    assert reply.status_code == 404
+    assert reply.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_nobody_works_without_signing_in(project, batch, route):
+    reply = post(Client(), project, route)
+    assert reply.status_code == 403
+    assert reply.json()["code"] == "not_authenticated"
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_request_without_the_csrf_token_is_refused(cast, project, batch, route):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(cast.annotator, backend="django.contrib.auth.backends.ModelBackend")
+    reply = post(client, project, route)
+    assert reply.status_code == 403
+    assert reply.json()["code"] == "permission_denied"
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("tasks", {"count": "9"}),
+        ("tasks", {"count": True}),
+        ("tasks", {"holding": "1"}),
+        ("tasks", {"holding": [True]}),
+        ("tasks", {"holding": [-1]}),
+        ("tasks", {"holding": [2**70]}),
+        ("heartbeat", {"holding": {"1": 2}}),
+        ("heartbeat", {"holding": list(range(500))}),
+        ("answers", {"answers": {"id": 1}}),
+        ("answers", {"answers": [{}] * 300}),
+        ("tasks", [1, 2]),
+    ],
+)
+def test_a_wrong_body_is_a_clear_error(ann, project, route, body):
+    reply = post(ann, project, route, body)
+    assert reply.status_code == 400
+    assert reply.json()["code"] == "invalid_input"
+
+
+def test_answers_meant_for_another_account_are_kept_back(ann, cast, project, batch):
+    (task,) = post(ann, project, "tasks", {"count": 1}).json()["tasks"]
+    body = {"answers": [answer(task)], "user": cast.owner.pk}
+    reply = post(ann, project, "answers", body)
+    assert (reply.status_code, reply.json()["code"]) == (409, "conflict")
+    assert not Answer.objects.exists()
+
+
+def test_managers_and_owners_may_label_too(sign_in, cast, project, batch):
+    for user in (cast.owner, cast.manager):
+        assert post(sign_in(user), project, "tasks", {"count": 1}).status_code == 200
+
+
+def test_a_deactivated_person_gets_nothing(ann, cast, project, batch):
+    cast.annotator.is_active = False
+    cast.annotator.save(update_fields=["is_active"])
+    assert post(ann, project, "tasks", {"count": 1}).status_code == 403
+
+
+def test_the_count_of_today_leaves_out_what_was_taken_back(ann, project, batch):
+    first, second = post(ann, project, "tasks", {"count": 2}).json()["tasks"]
+    body = {"answers": [answer(first), answer(second), answer(second, None, "withdrawn")]}
+    assert post(ann, project, "answers", body).json()["progress"]["done"] == 1
+
+
+def test_an_answer_with_the_next_task_takes_few_queries(
+    ann, project, batch, django_assert_max_num_queries
+):
+    tasks = post(ann, project, "tasks", {"count": 9}).json()["tasks"]
+    body = {"answers": [answer(tasks[0])], "count": 1, "holding": [t["id"] for t in tasks[1:]]}
+    with django_assert_max_num_queries(24):
+        post(ann, project, "answers", body)
