@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from csp.constants import NONE, SELF
 
 from labelapp.env import BASE_DIR, database_settings, read_environment
@@ -22,6 +24,7 @@ MAX_UPLOAD_BYTES = ENV.max_upload_mb * 1024 * 1024
 MAX_IMAGE_PIXELS = ENV.max_image_pixels
 TRAINING_DEVICE = ENV.training_device
 TRAINER_THREADS = ENV.trainer_threads
+TRAINER_COMMAND = [sys.executable, "-m", "mcal_engine", "fit"]  # the job folder follows
 OWNER_EMAIL = ENV.owner_email
 
 INSTALLED_APPS = [
@@ -180,7 +183,8 @@ Q_CLUSTER = {
     "queue_limit": 4,
     "bulk": 1,
     "catch_up": False,
-    "save_limit": 250,
+    "save_limit": -1,
+    "scheduler": False,
     "label": "Jobs",
     "ack_failures": True,
     "daemonize_workers": True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -76,6 +78,8 @@ class Job(models.Model):
 
 class WorkerBeat(models.Model):
     """A worker process says that it lives."""
+
+    FRESH = timedelta(seconds=30)  # older beats are of the dead
 
     name = models.CharField(max_length=100, unique=True)  # host:pid
     beat = models.DateTimeField(default=timezone.now)

@@ -110,7 +110,7 @@ def _delete_images(project: Project, control: JobControl) -> None:
 
 def _delete_job_folders(project: Project) -> None:
     ids = Job.objects.filter(project=project).values_list("pk", flat=True)
-    _remove(Path(settings.JOBS_ROOT), [str(number) for number in ids])
+    _remove(Path(settings.JOBS_ROOT), [project.public_id, *(str(number) for number in ids)])
 
 
 def _remove(root: Path, names: Iterable[str]) -> None:

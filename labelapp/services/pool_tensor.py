@@ -1,0 +1,153 @@
+"""All images of a project as one uint8 array [N, H, W, C] on disk: what networks train on.
+
+A cache below JOBS_ROOT: made from the originals before the first training, used again while the
+number of images stays the same, never backed up. Memory stays constant: the file is mapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db.models import Max, Min
+
+from labelapp.formats.pictures import PictureError, decode
+from labelapp.models import Image, Project
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+MAX_SIDE = 64
+MIN_SIDE = 16  # smaller images are scaled up: networks need something to convolve
+PADDING = 128  # mid-grey around images of another shape
+
+Report = Callable[[float], None]
+
+
+class PoolError(Exception):
+    """An original is missing or broken; the message names it."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The common shape of all images. `letterbox` scales each to fit and pads it to a square."""
+
+    height: int
+    width: int
+    channels: int
+    letterbox: bool
+
+
+def ensure(project: Project, n: int, report: Report) -> Path:
+    """Return the path of the array of images 0..n-1, made now if it is not there.
+
+    `report(share)` is called for each image and may raise to stop. Raises PoolError.
+    """
+    folder = pool_folder(project)
+    path = folder / f"{n}.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink(missing_ok=True)
+        _pack(project, n, path, report)
+    return path
+
+
+def pool_folder(project: Project) -> Path:
+    """Return where the project's array lies; it may be deleted when nothing trains."""
+    return Path(settings.JOBS_ROOT) / project.public_id / "pool"
+
+
+def _pack(project: Project, n: int, path: Path, report: Report) -> None:
+    """Write the array under a temporary name and rename it when it is whole."""
+    from numpy.lib.format import open_memmap  # noqa: PLC0415 - web processes stay small
+
+    shape = common_shape(project, n)
+    temporary = path.with_suffix(".part")
+    array = open_memmap(temporary, "w+", "uint8", (n, shape.height, shape.width, shape.channels))
+    for image in _images(project, n):
+        array[image.seq] = _pixels(_decoded(image), shape)
+        report((image.seq + 1) / n)
+    array.flush()
+    del array
+    temporary.replace(path)
+
+
+def common_shape(project: Project, n: int) -> Shape:
+    """Choose the shape: kept where all images have one size of at most 64, else a square.
+
+    One channel when every image is grey, else three.
+    """
+    sizes = Image.objects.filter(project=project, seq__lt=n).aggregate(
+        w0=Min("width"), w1=Max("width"), h0=Min("height"), h1=Max("height")
+    )
+    largest = max(sizes["w1"], sizes["h1"])
+    smallest = min(sizes["w0"], sizes["h0"])
+    equal = sizes["w0"] == sizes["w1"] and sizes["h0"] == sizes["h1"]
+    channels = 1 if _all_grey(project, n) else 3
+    if equal and largest <= MAX_SIDE and smallest >= MIN_SIDE:
+        return Shape(sizes["h0"], sizes["w0"], channels, letterbox=False)
+    side = min(MAX_SIDE, max(MIN_SIDE, largest))
+    return Shape(side, side, channels, letterbox=True)
+
+
+def _all_grey(project: Project, n: int) -> bool:
+    """Tell whether every image is grey: from the headers, until the first colour image."""
+    from PIL import Image as Pillow  # noqa: PLC0415 - web processes stay small
+
+    for image in _images(project, n):
+        try:
+            with Pillow.open(_original(image)) as header:
+                if header.mode not in {"1", "L", "I;16", "I;16B", "I;16L", "I", "F"}:
+                    return False
+        except OSError as error:
+            raise _unreadable(image, error) from error
+    return True
+
+
+def _images(project: Project, n: int) -> Iterator[Image]:
+    rows = Image.objects.filter(project=project, seq__lt=n).order_by("seq")
+    return rows.only("seq", "name", "original_key").iterator(chunk_size=1_000)
+
+
+def _original(image: Image) -> Path:
+    return Path(settings.MEDIA_ROOT) / image.original_key
+
+
+def _decoded(image: Image) -> Picture:
+    """Decode an original, upright."""
+    try:
+        data = _original(image).read_bytes()
+        return decode(data, max_pixels=settings.MAX_IMAGE_PIXELS)
+    except (OSError, PictureError) as error:
+        raise _unreadable(image, error) from error
+
+
+def _unreadable(image: Image, error: Exception) -> PoolError:
+    return PoolError(f"The original of image {image.seq} ({image.name}) cannot be read: {error}")
+
+
+def _pixels(picture: Picture, shape: Shape) -> Any:
+    """Return the picture's pixels as uint8 [H, W, C] of the common shape."""
+    import numpy as np  # noqa: PLC0415 - web processes stay small
+
+    picture = picture.convert("L" if shape.channels == 1 else "RGB")
+    if shape.letterbox:
+        picture = _letterboxed(picture, shape.height)
+    return np.asarray(picture).reshape(shape.height, shape.width, shape.channels)
+
+
+def _letterboxed(picture: Picture, side: int) -> Picture:
+    """Scale the picture so that its long side fits, centred on mid-grey."""
+    from PIL import Image as Pillow  # noqa: PLC0415 - web processes stay small
+
+    scale = side / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    scaled = picture.resize(size, Pillow.Resampling.BICUBIC, reducing_gap=2.0)
+    padding = PADDING if picture.mode == "L" else (PADDING,) * 3
+    square = Pillow.new(picture.mode, (side, side), padding)
+    square.paste(scaled, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return square

@@ -1,0 +1,47 @@
+"""Find work that nobody will do, and have it done: no lost wake-up may stall anything.
+
+Every kind of job is covered. Each repair is idempotent: `queue.enqueue` keeps one live job per
+piece of work, and the handlers look at the rows again.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+
+from labelapp import queue
+from labelapp.models import Export, Import, Project, Run
+from labelapp.services import runs
+
+log = logging.getLogger(__name__)
+
+
+def reconcile_at_start() -> None:
+    """Take back the jobs that the last worker of this machine died of, and look for lost work."""
+    queue.take_back_dead()
+    reconcile()
+
+
+def reconcile() -> None:
+    """Enqueue what the rows imply and no live job does: runs, imports, exports, deletions."""
+    for run in _running():
+        with transaction.atomic():
+            runs.ensure_job(run)
+    for record in Import.objects.filter(state__in=[Import.State.WAITING, Import.State.RUNNING]):
+        _enqueue("import", record.pk, record.project_id)
+    for export in Export.objects.filter(state__in=[Export.State.WAITING, Export.State.RUNNING]):
+        _enqueue("export", export.pk, export.project_id)
+    for project in Project.objects.filter(status=Project.Status.DELETING):
+        _enqueue("delete", project.pk, None)
+
+
+def _running() -> list[Run]:
+    gone = Project.Status.DELETING
+    going = Run.objects.filter(finished__isnull=True, failure="").exclude(project__status=gone)
+    return list(going.select_related("project"))
+
+
+def _enqueue(kind: str, target: int, project_id: int | None) -> None:
+    with transaction.atomic():
+        queue.enqueue(kind, f"{kind}:{target}", project_id=project_id, target=target)

@@ -1,0 +1,298 @@
+"""A run of the engine, step by step: start, pause, resume, advance.
+
+`advance` may be called by any number of workers, any number of times: it reads, lets the engine
+compute, and writes everything in one transaction that begins with a conditional update of
+`Run.version`. One caller wins, the others change nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from labelapp import engine, events, queue
+from labelapp.errors import ConflictError, InvalidInputError, TooFewImagesError
+from labelapp.models import Import, Iteration, Job, LabelBatch, ModelVersion, Project, Run
+from labelapp.selectors.projects import Access, active_classes
+from labelapp.services import audit, batches
+
+Events = list[tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class FirstPurchase:
+    """What the start of a run asks people for, before the first training."""
+
+    test: int
+    seed: int
+    dollars: Decimal
+
+
+# --- start ---------------------------------------------------------------------------------------
+
+
+def first_purchase(project: Project) -> FirstPurchase:
+    """Return what a start would buy first and for how much (at most: T and B_0 may overlap)."""
+    images, classes = project.counter.images, len(active_classes(project))
+    test, seed = engine.first_purchase(project, images=images, classes=classes)
+    price = project.price_per_label * project.overlap
+    return FirstPurchase(test, seed, (test + seed) * price)
+
+
+def start_run(*, access: Access) -> Run:
+    """Start the engine and ask for the first labels.
+
+    Raises ConflictError (already started, archived, an import runs), InvalidInputError (classes,
+    settings), TooFewImagesError with the numbers.
+    """
+    project = access.project
+    check_ready(project)
+    images, classes = project.counter.images, len(active_classes(project))
+    try:
+        config, step = engine.first_step(project, images=images, classes=classes)
+    except engine.RefusedError as error:
+        raise InvalidInputError(f"The run cannot start: {error}.") from error
+    with transaction.atomic():
+        setup = Project.objects.filter(pk=project.pk, status=Project.Status.SETUP)
+        if not setup.update(status=Project.Status.RUNNING):
+            raise ConflictError("The run has already started.")
+        run = Run.objects.create(
+            project=project, n=images, config=config, state=step.state, **_waiting(step)
+        )
+        told = _carry_out(run, step)
+        audit.write(user=access.user, project=project, action="run.started", after=config)
+        _tell(project.pk, [("run.started", {"images": images, "classes": classes}), *told])
+    project.status = Project.Status.RUNNING
+    return run
+
+
+def check_ready(project: Project) -> None:
+    """Raise the error that `start_run` would raise for this project, with what to do about it."""
+    if project.status != Project.Status.SETUP:
+        raise ConflictError("The run has already started.")
+    if project.archived_at is not None:
+        raise ConflictError("This project is archived. Bring it back first.")
+    live = (Import.State.WAITING, Import.State.RUNNING)
+    if project.imports.filter(state__in=live).exists():
+        raise ConflictError("Images are still being imported. Start when the import has ended.")
+    classes = len(active_classes(project))
+    if classes < 2:
+        raise InvalidInputError("A project needs at least two classes.", classes=classes)
+    _check_images(project, classes)
+
+
+def _check_images(project: Project, classes: int) -> None:
+    """T is at most a tenth of the images, so small projects fail on B_0: 6 images per class."""
+    images = project.counter.images
+    test, seed = engine.first_purchase(project, images=images, classes=classes)
+    needed = max(test + seed, 10)
+    if images < needed:
+        raise TooFewImagesError(
+            f"The project has {images} images; with {classes} classes at least {needed} are needed "
+            f"({test} to measure the error, {seed} for the first training). Import more images.",
+            images=images,
+            needed=needed,
+        )
+
+
+# --- pause and resume ----------------------------------------------------------------------------
+
+
+def pause_run(*, access: Access) -> None:
+    """Give out no new tasks and start no new training; what runs goes on to its end."""
+    _switch(access, Project.Status.RUNNING, Project.Status.PAUSED, "run.paused")
+
+
+def resume_run(*, access: Access) -> None:
+    """Go on after a pause or a failure; a failed training is tried again."""
+    project_id = access.project.pk
+    with transaction.atomic():
+        run = Run.objects.select_related("project").filter(project_id=project_id).first()
+        if run is None:
+            raise ConflictError("The run has not started.")
+        failed = Run.objects.filter(pk=run.pk).exclude(failure="").update(failure="")
+        paused = Project.objects.filter(pk=project_id, status=Project.Status.PAUSED)
+        if not paused.update(status=Project.Status.RUNNING) and not failed:
+            raise ConflictError("The run is neither paused nor stopped by a failure.")
+        run.refresh_from_db()
+        ensure_job(run)
+        audit.write(user=access.user, project=run.project, action="run.resumed")
+        _tell(project_id, [("run.resumed", {})])
+    access.project.refresh_from_db()
+
+
+def _switch(access: Access, before: str, after: str, event: str) -> None:
+    project = access.project
+    with transaction.atomic():
+        if not Project.objects.filter(pk=project.pk, status=before).update(status=after):
+            raise ConflictError(f"The run is not {before}.")
+        audit.write(user=access.user, project=project, action=event)
+        _tell(project.pk, [(event, {})])
+    project.status = after
+
+
+# --- advance -------------------------------------------------------------------------------------
+
+
+def advance(run_id: int) -> bool:
+    """Take the run one step on if its outstanding request is done; True if this call did it.
+
+    Reads and computes outside of the transaction, so that annotators are not kept waiting.
+    """
+    run = Run.objects.select_related("project").get(pk=run_id)
+    if run.failure or run.project.status == Project.Status.DELETING or not _answered(run):
+        return False
+    model = _model(run)
+    step = engine.next_step(run, _training(model) if model else None)
+    with transaction.atomic():
+        if not _claim(run, step):
+            return False
+        told = _record_iteration(run, step, model) if step.record and model else []
+        told += _carry_out(run, step)
+        _tell(run.project_id, told)
+    return True
+
+
+def _answered(run: Run) -> bool:
+    """Tell whether what the run waits for is there."""
+    if run.request_kind == "label":
+        done = LabelBatch.State.DONE
+        return run.batches.filter(request_id=run.waiting_for, state=done).exists()
+    return run.request_kind == "train" and _model(run) is not None
+
+
+def _model(run: Run) -> ModelVersion | None:
+    """Return the model that answers the outstanding training request."""
+    if run.request_kind != "train":
+        return None
+    return run.models.filter(iteration=run.iteration).first()
+
+
+def _training(model: ModelVersion) -> engine.Training:
+    measured = model.metrics
+    return engine.Training(
+        folder=Path(settings.MEDIA_ROOT) / model.folder,
+        sha256=model.sha256,
+        train_seconds=measured["train_seconds"],
+        score_seconds=measured["score_seconds"],
+        samples_shown=measured["samples_shown"],
+    )
+
+
+def _claim(run: Run, step: engine.Step) -> bool:
+    """Write the new state unless somebody else has written one since `run` was read."""
+    unchanged = Run.objects.filter(pk=run.pk, version=run.version)
+    return bool(
+        unchanged.update(state=step.state, version=run.version + 1, failure="", **_waiting(step))
+    )
+
+
+def _waiting(step: engine.Step) -> dict[str, Any]:
+    order = step.outstanding
+    return {
+        "waiting_for": order.id,
+        "request_kind": engine.KINDS[type(order)],
+        "iteration": step.iteration,
+    }
+
+
+def _record_iteration(run: Run, step: engine.Step, model: ModelVersion) -> Events:
+    record = step.record or {}
+    seconds = record["train_seconds"] + record["score_seconds"]
+    price = run.project.compute_price_per_hour
+    Iteration.objects.create(
+        run=run,
+        number=record["number"],
+        train_size=record["train_size"],
+        delta=record["delta"],
+        record=record,
+        plan=step.plan,
+        histogram=step.histogram,
+        seconds=seconds,
+        dollars=compute_dollars(seconds, price),
+        model=model,
+    )
+    return [("plan.updated", {"iteration": record["number"], "decision": record["decision"]})]
+
+
+def compute_dollars(seconds: float, price_per_hour: Decimal) -> Decimal:
+    """Return what this much computing costs, to the millionth."""
+    return (Decimal(str(seconds)) * price_per_hour / 3600).quantize(Decimal("0.000001"))
+
+
+def _carry_out(run: Run, step: engine.Step) -> Events:
+    """Write every order of the step and enqueue the work that the last one needs."""
+    run.refresh_from_db()
+    told: Events = []
+    for order in step.orders:
+        told += _write(run, order)
+    ensure_job(run)
+    return told
+
+
+def _write(run: Run, order: engine.Order) -> Events:
+    if isinstance(order, engine.LabelOrder):
+        batch = batches.open_batch(run=run, order=order)
+        payload = {"batch": batch.pk, "purpose": batch.purpose, "size": batch.size}
+        return [("batch.opened", payload)] if batch.size else []
+    if isinstance(order, engine.MachineOrder):
+        batches.store_machine_labels(run=run, order=order)
+        return [("machine.labelled", {"count": len(order.items), "iteration": order.iteration})]
+    if isinstance(order, engine.EndOrder):
+        return _end(run, order)
+    return []
+
+
+def _end(run: Run, order: engine.EndOrder) -> Events:
+    Run.objects.filter(pk=run.pk).update(finished=timezone.now())
+    going = Project.objects.filter(pk=run.project_id).exclude(status=Project.Status.DELETING)
+    going.update(status=Project.Status.FINISHED)
+    return [("run.finished", {"outcome": order.outcome, "reason": order.reason})]
+
+
+# --- what must happen next -----------------------------------------------------------------------
+
+
+def ensure_job(run: Run) -> Job | None:
+    """Enqueue the job that the run's state implies, if any. Harmless if repeated.
+
+    Trainings do not start while the project is paused. Call it inside a transaction.
+    """
+    if run.failure or run.request_kind == "finished":
+        return None
+    if _answered(run):
+        return _enqueue(run, "advance")
+    if run.request_kind == "train" and _status(run) == Project.Status.RUNNING:
+        return _enqueue(run, "train")
+    return None
+
+
+def _status(run: Run) -> str:
+    return Project.objects.values_list("status", flat=True).get(pk=run.project_id)
+
+
+def _enqueue(run: Run, kind: str) -> Job:
+    key = f"{kind}:{run.pk}:{run.waiting_for}"
+    return queue.enqueue(kind, key, project_id=run.project_id, target=run.pk)
+
+
+def fail(run_id: int, message: str, *, event: str = "run.failed") -> None:
+    """Say why the run cannot go on by itself; `resume_run` tries again."""
+    with transaction.atomic():
+        run = Run.objects.filter(pk=run_id, finished__isnull=True).first()
+        if run is None:
+            return
+        Run.objects.filter(pk=run_id).update(failure=message[:500])
+        _tell(run.project_id, [(event, {"message": message[:500]})])
+
+
+def _tell(project_id: int, told: Events) -> None:
+    """Record the events: the last statements of the transaction."""
+    for type_, payload in told:
+        events.record(project_id, type_, payload)

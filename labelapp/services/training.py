@@ -1,0 +1,296 @@
+"""Train one network: prepare a job folder, run the training program, take over its result.
+
+Training runs in a program of its own (`python -m mcal_engine fit FOLDER`): it frees the
+accelerator when it ends, can be stopped, and its crash is a failed attempt, not a dead worker.
+Each attempt has its own folder, and a result counts only while the job's claim holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from labelapp import engine, events, queue
+from labelapp.env import BASE_DIR
+from labelapp.models import (
+    Job,
+    Label,
+    LedgerEntry,
+    ModelVersion,
+    ProjectCounter,
+    Run,
+    TrainItem,
+)
+from labelapp.services import model_files, pool_tensor, runs
+
+POLL_SECONDS = 0.25
+EVENT_SECONDS = 2.0
+TERM_SECONDS = 10.0
+NICENESS = 10  # people who label come first
+TRAIN_SHARE = 0.85  # of the progress bar; scoring all images is the rest
+
+
+class TrainingFailedError(Exception):
+    """An attempt failed; the message says why, in words for the manager."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at one training request."""
+
+    run: Run
+    job: Job
+    order: engine.TrainOrder
+    folder: Path
+    size: int  # |B|
+
+
+def train(job: Job, control: queue.JobControl) -> None:
+    """Do the training that the run waits for and wake the engine; nothing if it is done already.
+
+    Raises TrainingFailedError, and what `control.tick` raises.
+    """
+    run = Run.objects.select_related("project").get(pk=job.target)
+    if run.failure or job.key != f"train:{run.pk}:{run.waiting_for}":
+        return
+    if run.models.filter(iteration=run.iteration).exists():
+        with transaction.atomic():
+            runs.ensure_job(run)
+        return
+    try:
+        _attempt(run, job, control)
+    except (TrainingFailedError, pool_tensor.PoolError) as error:
+        payload = {"iteration": run.iteration, "attempt": job.attempts, "message": str(error)}
+        _tell(run, "training.failed", payload)
+        raise
+
+
+def _attempt(run: Run, job: Job, control: queue.JobControl) -> None:
+    images = pool_tensor.ensure(
+        run.project, run.n, lambda share: control.tick(0.0, f"Packing the images: {share:.0%}")
+    )
+    attempt = prepare(run, job, images)
+    started = {"iteration": run.iteration, "size": attempt.size, "attempt": job.attempts}
+    _tell(run, "training.started", started)
+    result = run_program(attempt, control)
+    accept(attempt, result)
+
+
+# --- request -------------------------------------------------------------------------------------
+
+
+def prepare(run: Run, job: Job, images: Path) -> Attempt:
+    """Write the attempt's folder: the request and the labels of B, and of nothing else."""
+    import numpy as np  # noqa: PLC0415 - web processes stay small
+
+    order = engine.outstanding_training(run)
+    folder = run_folder(run) / order.id / job.token
+    folder.mkdir(parents=True)
+    rows = training_set(run)
+    np.save(folder / "train_items.npy", np.array([seq for seq, _ in rows], dtype=np.int64))
+    np.save(folder / "train_labels.npy", np.array([label for _, label in rows], dtype=np.int64))
+    request = {
+        "schema": 1,
+        "images": str(images),
+        "train_items": "train_items.npy",
+        "train_labels": "train_labels.npy",
+        "classes": run.config["classes"],
+        "arch": order.arch,
+        "seed": order.seed,
+        "device": settings.TRAINING_DEVICE or None,
+        "flip": bool(run.project.settings.get("flip", True)),
+        "options": {"threads": settings.TRAINER_THREADS} if settings.TRAINER_THREADS else {},
+    }
+    (folder / "request.json").write_text(json.dumps(request))
+    return Attempt(run, job, order, folder, len(rows))
+
+
+def run_folder(run: Run) -> Path:
+    """Return the folder of a run's attempts."""
+    return Path(settings.JOBS_ROOT) / run.project.public_id / "training"
+
+
+def training_set(run: Run) -> list[tuple[int, int]]:
+    """Return (image number, class) of B: TrainItem rows joined with their human labels.
+
+    Labels of test marks outside B cannot get in: they have no TrainItem.
+    """
+    items = TrainItem.objects.filter(run=run, image__label__source=Label.Source.HUMAN)
+    return list(items.order_by("seq").values_list("seq", "image__label__class_index"))
+
+
+# --- the program ---------------------------------------------------------------------------------
+
+
+def run_program(attempt: Attempt, control: queue.JobControl) -> dict[str, Any]:
+    """Run the program to its end and return its checked result. Raises TrainingFailedError."""
+    with (attempt.folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own program, from the settings
+            [*settings.TRAINER_COMMAND, str(attempt.folder)],
+            cwd=BASE_DIR,
+            stdin=subprocess.PIPE,  # its end tells the program that this worker is gone
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _lower_priority(process.pid)
+            _follow(process, attempt, control)
+        finally:
+            _stop(process)
+    return read_result(attempt, process.returncode)
+
+
+def _lower_priority(pid: int) -> None:
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
+    except ProcessLookupError:
+        return  # it has ended already
+
+
+def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.JobControl) -> None:
+    """Report progress until the program ends; leave early when the job has to end."""
+    tell = _every(EVENT_SECONDS, lambda payload: _tell(attempt.run, "training.progress", payload))
+    while process.poll() is None:
+        time.sleep(POLL_SECONDS)
+        told = _progress(attempt.folder)
+        message = f"Training on {attempt.size:,} images"
+        control.tick(told.get("progress", 0.0), message, told.get("seconds_left"))
+        if told:
+            tell({"iteration": attempt.run.iteration, **told})
+
+
+def _every(
+    seconds: float, action: Callable[[dict[str, Any]], None]
+) -> Callable[[dict[str, Any]], None]:
+    """Return `action`, done at most this often."""
+    last = float("-inf")
+
+    def inner(payload: dict[str, Any]) -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            action(payload)
+
+    return inner
+
+
+def _progress(folder: Path) -> dict[str, Any]:
+    """Return the program's progress, or nothing while it starts."""
+    try:
+        raw = json.loads((folder / "progress.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    share = raw["step"] / max(raw["steps"], 1) * TRAIN_SHARE
+    if raw["phase"] == "score":
+        share = 1.0 - (1.0 - TRAIN_SHARE) / 2
+    return {
+        "phase": raw["phase"],
+        "step": raw["step"],
+        "steps": raw["steps"],
+        "seconds_left": raw["seconds_left"],
+        "progress": round(share, 4),
+    }
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the program: SIGTERM, and after ten seconds SIGKILL for it and all that it started."""
+    try:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(TERM_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def read_result(attempt: Attempt, code: int) -> dict[str, Any]:
+    """Return the program's result; raise TrainingFailedError unless it is whole and fits."""
+    try:
+        result: dict[str, Any] = json.loads((attempt.folder / "result.json").read_text())
+    except (OSError, ValueError):
+        raise TrainingFailedError(_died(attempt.folder, code)) from None
+    if not result.get("ok"):
+        raise TrainingFailedError(str(result.get("message") or result.get("code") or "no reason"))
+    try:
+        model_files.check(attempt.folder, result, attempt.run.n, attempt.run.config["classes"])
+    except model_files.BadModelError as error:
+        raise TrainingFailedError(str(error)) from error
+    return result
+
+
+def _died(folder: Path, code: int) -> str:
+    """Say how a program without a result ended, with the last line of its log."""
+    lines = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
+    end = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    hint = " (out of memory?)" if code == -signal.SIGKILL else ""
+    last = f": {lines[-1][:300]}" if lines else ""
+    return f"The training program {end}{hint}{last}"
+
+
+# --- result --------------------------------------------------------------------------------------
+
+
+def accept(attempt: Attempt, result: dict[str, Any]) -> ModelVersion:
+    """Store the model, charge the computing once, and wake the engine: all or nothing.
+
+    Raises JobLost when the claim was lost meanwhile: the result is then thrown away.
+    """
+    run, order = attempt.run, attempt.order
+    stored = model_files.take_over(attempt.folder, run, attempt.job.token)
+    with transaction.atomic():
+        if not queue.owned(attempt.job).update(heartbeat=timezone.now()):
+            raise queue.JobLost
+        model = ModelVersion.objects.create(
+            run=run,
+            iteration=order.iteration,
+            arch=order.arch,
+            folder=stored,
+            sha256=result["model_sha256"],
+            metrics=result | {"request": order.id, "attempt": attempt.job.attempts},
+        )
+        seconds = result["train_seconds"] + result["score_seconds"]
+        _charge(attempt, seconds)
+        runs.ensure_job(run)
+        payload = {"iteration": order.iteration, "size": attempt.size, "seconds": round(seconds, 1)}
+        events.record(run.project_id, "training.finished", payload)
+    model_files.prune(run)
+    shutil.rmtree(attempt.folder.parent, ignore_errors=True)
+    return model
+
+
+def _charge(attempt: Attempt, seconds: float) -> None:
+    project = attempt.run.project
+    price = project.compute_price_per_hour
+    amount = runs.compute_dollars(seconds, price)
+    LedgerEntry.objects.create(
+        project=project,
+        key=f"training:{attempt.order.id}:{attempt.job.attempts}",
+        purpose="compute",
+        quantity=(Decimal(str(seconds)) / 3600).quantize(Decimal("0.000001")),
+        unit_price=price,
+        amount=amount,
+    )
+    ProjectCounter.objects.filter(project=project).update(compute_spend=F("compute_spend") + amount)
+
+
+def _tell(run: Run, type_: str, payload: dict[str, Any]) -> None:
+    with transaction.atomic():
+        events.record(run.project_id, type_, payload)

@@ -1,0 +1,109 @@
+"""Worker entry points: claim a job, call one service, say how it ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from labelapp import queue
+from labelapp.errors import AppError
+from labelapp.models import Export, Import, Job
+from labelapp.queue import JobControl
+from labelapp.services import imports, projects, runs, training
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Job, JobControl], object]
+
+HANDLERS: dict[str, Handler] = {
+    "advance": lambda job, _control: runs.advance(job.target),
+    "train": training.train,
+    "import": lambda job, control: imports.run_import(job.target, control),
+    "export": lambda job, control: _export(job.target, control),
+    "delete": lambda job, control: projects.purge(job.target, control),
+}
+
+
+def _export(export_id: int, control: JobControl) -> None:
+    from labelapp.services import exports  # noqa: PLC0415 - heavy, and rarely needed
+
+    exports.run_export(export_id, control)
+
+
+ATTEMPTS = {"train": 3, "import": 3, "export": 2}
+USUAL_ATTEMPTS = 5
+DEATHS = 10  # a job that so many workers died of is not tried again
+
+
+def run_job(job_id: int) -> str:
+    """Claim the job and do it; return how it ended. Harmless if it is done, taken, or not due."""
+    job = queue.claim(job_id)
+    if job is None:
+        return "not free"
+    try:
+        return _do(job)
+    finally:
+        if job.kind == "train":  # the next one could not be claimed while this one ran
+            _wake_trainings()
+
+
+def _do(job: Job) -> str:
+    try:
+        if job.attempts > DEATHS:
+            return _give_up(job, f"Given up: {DEATHS} workers ended while doing this.")
+        HANDLERS[job.kind](job, JobControl(job))
+    except queue.JobLost:
+        return "lost"
+    except queue.JobStopping:
+        queue.put_back(job, refund=True)
+        return "put back"
+    except queue.JobCancelled:
+        _abandon(job, "It was cancelled.")
+        queue.finish(job, Job.State.CANCELLED)
+        return "cancelled"
+    except Exception as error:  # noqa: BLE001 - the border of a job: any failure is reported
+        return _failed(job, error)
+    queue.finish(job)
+    return "done"
+
+
+def _failed(job: Job, error: Exception) -> str:
+    """Try again later, or give up. Errors that people caused do not go away by repeating."""
+    log.warning("%s failed, attempt %d", job.key, job.attempts, exc_info=error)
+    words = str(error) or type(error).__name__
+    hopeless = isinstance(error, AppError) or job.attempts >= ATTEMPTS.get(job.kind, USUAL_ATTEMPTS)
+    if hopeless:
+        return _give_up(job, words)
+    queue.put_back(job, delay_seconds=2.0**job.attempts, message=f"Trying again: {words}")
+    return "will be tried again"
+
+
+def _give_up(job: Job, words: str) -> str:
+    if queue.finish(job, Job.State.FAILED, words):
+        _abandon(job, words)
+    return "failed"
+
+
+def _abandon(job: Job, words: str) -> None:
+    """Tell whoever waits for the job that it will not come; else the reconciler repeats it."""
+    if job.kind in {"train", "advance"}:
+        runs.fail(job.target, FAILURES[job.kind].format(words.rstrip(".")))
+    elif job.kind == "import":
+        live = [Import.State.WAITING, Import.State.RUNNING]
+        rows = Import.objects.filter(pk=job.target, state__in=live)
+        rows.update(state=Import.State.FAILED, message=words[:500])
+    elif job.kind == "export":
+        waiting = [Export.State.WAITING, Export.State.RUNNING]
+        exported = Export.objects.filter(pk=job.target, state__in=waiting)
+        exported.update(state=Export.State.FAILED, message=words[:500])
+
+
+FAILURES = {
+    "train": "The training failed: {}. Resume to try again.",
+    "advance": "The next step could not be computed: {}. Resume to try again.",
+}
+
+
+def _wake_trainings() -> None:
+    for job in Job.objects.filter(kind="train", state=Job.State.WAITING)[:10]:
+        queue.wake(job.pk)
