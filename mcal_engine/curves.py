@@ -3,7 +3,7 @@
 rate_theta(B) = c_theta + exp(a_theta - gamma_theta log(B / B_last) - u_theta (B - B_last) / N),
 
 a truncated power law (u = N / kappa) plus a floor c_theta = 0.9 f * (present smoothed error) that
-is 0 in the paper; f in {0, 1/4, 1/2, 3/4} is averaged by Laplace evidence. Wrong T images are
+is 0 in the paper; f in {0, 1/4, 1/2, 3/4} is averaged by posterior height. Wrong T images are
 counts with a Poisson likelihood, never logs of rates: no error among 150 images is normal.
 Random-walk priors tie neighbouring thetas together.
 """
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from mcal_engine.types import THETAS, BoolArray, FloatArray, IterationRecord
+from mcal_engine import selection
+from mcal_engine.types import THETAS, BoolArray, Criterion, FloatArray, IterationRecord
 
 DRAWS = 240
 MIN_POINTS = 3  # before any plan
@@ -25,9 +26,9 @@ FLOORS = (0.0, 0.25, 0.5, 0.75)
 EVIDENCE_FLOOR = 0.2  # this share of the draws is spread evenly over FLOORS
 CHANCE_WEIGHT = 0.1  # of points so near guessing that they say little about the law
 NOISE = 0.10  # of the extrapolation: log-error per doubling of B
-_WALK_SD = np.array([0.25, 0.12, 0.12])  # of a, gamma, u from one theta to the next
+_WALK_SD = np.array([0.25, 0.12, 0.5])  # of a, gamma, u from one theta to the next
 _PRIOR_MEAN = np.array([-2.0, 0.5, 0.0])
-_PRIOR_SD = np.array([3.0, 0.3, 0.5])
+_PRIOR_SD = np.array([3.0, 0.3, 3.0])
 _J = len(THETAS)
 
 
@@ -54,12 +55,24 @@ class Curves:
     gamma: FloatArray
     u: FloatArray
     noise: FloatArray  # [draws], a multiplier exp(noise * log2(1 + B / last))
+    luck: FloatArray  # [draws], standard normal: how T's next counts fall out
 
-    def rates(self, b: FloatArray) -> FloatArray:
-        """Return error rates [draws, len(b), thetas]: the error among the theta most certain.
+    def rates(self, b: FloatArray, shares: FloatArray) -> FloatArray:
+        """Return error rates [draws, len(b), sets] of the most certain images after B' = b.
 
-        They never fall with theta, since the sets are nested from the most certain on.
+        `shares` [len(b), sets] are sizes of sets relative to the remainder at the last training.
+        Rates never fall with the share, since the sets are nested from the most certain on.
         """
+        wrong = self._grid_rates(b) * np.asarray(THETAS)
+        wrong = np.concatenate([np.zeros((*wrong.shape[:2], 1)), wrong], axis=2)
+        place = np.clip(shares, 0.0, 1.0) * _J
+        low = np.minimum(np.floor(place).astype(np.int64), _J - 1)
+        below = np.take_along_axis(wrong, low[None], axis=2)
+        above = np.take_along_axis(wrong, low[None] + 1, axis=2)
+        rate = (below + (above - below) * (place - low)) / np.maximum(shares, 1e-9)
+        return np.asarray(np.where(shares > 0, rate, 0.0))
+
+    def _grid_rates(self, b: FloatArray) -> FloatArray:
         size = np.asarray(b, dtype=np.float64)[None, :, None]
         power = self.a[:, None, :] - self.gamma[:, None, :] * np.log(size / self.last)
         power -= self.u[:, None, :] * (size - self.last) / self.n
@@ -73,10 +86,20 @@ class Curves:
         return self.last * (4 if self.points < 6 else 6)
 
 
-def points_of(records: tuple[IterationRecord, ...], n: int, classes: int) -> Points:
-    """Collect the measured counts of a run; n is |X|."""
-    tests = np.array([r.test_counts for r in records], dtype=np.float64)
-    errors = np.array([r.test_errors for r in records], dtype=np.float64)
+def points_of(
+    records: tuple[IterationRecord, ...], n: int, classes: int, criterion: Criterion
+) -> Points:
+    """Collect the measured counts of a run; n is |X|.
+
+    Columns are sets of equal *size* in every iteration: the theta most certain of the remainder
+    that is left now. M(.) takes the hard images out, so the theta most certain of a shrinking
+    remainder get easier even when nothing is learned; a set of fixed size does not.
+    """
+    now = np.asarray(THETAS) * records[-1].remainder
+    tests, errors = (
+        np.array([_at_sizes(r, getattr(r, name), now, n, criterion) for r in records])
+        for name in ("test_counts", "test_errors")
+    )
     near_chance = errors > 0.7 * (1 - 1 / classes) * np.maximum(tests, 1)
     return Points(
         n=n,
@@ -85,6 +108,19 @@ def points_of(records: tuple[IterationRecord, ...], n: int, classes: int) -> Poi
         errors=errors,
         weights=np.where(near_chance, CHANCE_WEIGHT, 1.0) * TEMPER,
     )
+
+
+def _at_sizes(
+    record: IterationRecord,
+    counts: tuple[int, ...],
+    sizes: FloatArray,
+    n: int,
+    criterion: Criterion,
+) -> FloatArray:
+    """Read the counts of one iteration at other set sizes, linearly between thresholds."""
+    measured = selection.machine_sizes(n, record.remainder, criterion)
+    measured = np.where(measured > 0, measured, record.remainder)
+    return np.asarray(np.interp(sizes, np.append(0.0, measured), np.append(0.0, counts)))
 
 
 def fit(points: Points, seed: int) -> Curves:
@@ -110,6 +146,7 @@ def fit(points: Points, seed: int) -> Curves:
         gamma=mode[:, 1],
         u=mode[:, 2],
         noise=NOISE * rng.permutation(_normal_scores(DRAWS)),
+        luck=rng.permutation(_normal_scores(DRAWS)),
     )
 
 
@@ -118,7 +155,11 @@ def _normal_scores(count: int) -> FloatArray:
 
 
 def _evidence_shares(evidence: list[float]) -> list[int]:
-    """Split `DRAWS` over the floors: 80 % by evidence, 20 % evenly."""
+    """Split `DRAWS` over the floors: 80 % by evidence, 20 % evenly.
+
+    Evidence is the height of the posterior mode. Laplace's determinant is left out: a floor that
+    is anchored at the measured error hides `a` from the data, and the determinant rewards that.
+    """
     logs = np.array(evidence) - max(evidence)
     weights = np.exp(logs) / np.exp(logs).sum()
     weights = (1 - EVIDENCE_FLOOR) * weights + EVIDENCE_FLOOR / len(weights)
@@ -163,8 +204,7 @@ def _maximum(points: Points, floor: FloatArray) -> _Fit:
         params, (value, gradient, precision) = trial, found
         if done:
             break
-    evidence = value - 0.5 * float(np.linalg.slogdet(precision)[1])
-    return _Fit(floor, params, precision, evidence)
+    return _Fit(floor, params, precision, value)
 
 
 class _Law:

@@ -71,7 +71,8 @@ def make_plan(now: Situation) -> Plan | None:
     """Return the cheapest plan, None before there are enough points to fit a curve."""
     if len(now.records) < curves.MIN_POINTS:
         return None
-    points = curves.points_of(now.records, now.n, now.config.classes)
+    criterion = now.config.target.criterion
+    points = curves.points_of(now.records, now.n, now.config.classes, criterion)
     drawn = curves.fit(points, now.config.seed)
     grid = _grid(now, drawn.horizon)
     if len(grid) == 0:
@@ -90,12 +91,10 @@ def _grid(now: Situation, horizon: float) -> FloatArray:
 
 def _search(now: Situation, drawn: curves.Curves, grid: FloatArray) -> _Search:
     config, n = now.config, now.n
-    marked = now.marked * (n - grid) / (n - now.trained)  # M(.) takes marks in proportion
-    remainder = n - grid - marked
-    sizes = selection.machine_sizes(n, remainder, config.target.criterion)
-    tests = marked[:, None] * sizes / np.maximum(remainder, 1)[:, None]
+    sizes, tests = _machine_sizes(now, grid)
     most = guarantees.largest_rate(n, sizes, tests, config.target)
-    fits = drawn.rates(grid) <= most[None]
+    rates = drawn.rates(grid, sizes / max(now.records[-1].remainder, 1))
+    fits = _as_counted(rates, tests, drawn.luck) <= most[None]
     if config.target.criterion is Criterion.OVERALL:
         unjudged = tests < guarantees.MIN_TEST
         fits = np.logical_and.accumulate(fits | unjudged[None], axis=2) & ~unjudged[None]
@@ -107,6 +106,20 @@ def _search(now: Situation, drawn: curves.Curves, grid: FloatArray) -> _Search:
         share=share,
         compute=_compute(now, grid),
     )
+
+
+def _machine_sizes(now: Situation, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return |S| and the T images below its threshold, [grid, thetas]."""
+    marked = now.marked * (now.n - grid) / (now.n - now.trained)  # M(.) takes marks in proportion
+    remainder = now.n - grid - marked
+    sizes = selection.machine_sizes(now.n, remainder, now.config.target.criterion)
+    return sizes, marked[:, None] * sizes / np.maximum(remainder, 1)[:, None]
+
+
+def _as_counted(rates: FloatArray, tests: FloatArray, luck: FloatArray) -> FloatArray:
+    """Return the rates that T will show: S hangs on its counts, which scatter by sqrt(count)."""
+    scatter = np.sqrt(rates / np.maximum(tests, 1)[None])
+    return np.maximum(rates + luck[:, None, None] * scatter, 0.0)
 
 
 def _compute(now: Situation, grid: FloatArray) -> FloatArray:
@@ -199,7 +212,8 @@ def _widened(interval: Interval, value: float) -> Interval:
 def _with_charts(plan: Plan, now: Situation, drawn: curves.Curves, search: _Search) -> Plan:
     """Add the forecast over the sizes from |B| to the horizon, in few digits."""
     sizes = np.concatenate([[now.trained], search.sizes])
-    low, median, high = np.quantile(drawn.rates(sizes), [0.1, 0.5, 0.9], axis=0)
+    machine = _machine_sizes(now, sizes)[0] / max(now.records[-1].remainder, 1)
+    low, median, high = np.quantile(drawn.rates(sizes, machine), [0.1, 0.5, 0.9], axis=0)
     labels = np.concatenate([[plan.stop_now - now.spent], search.labels.mean(axis=0)])
     compute = np.concatenate([[now.spent], search.compute.min(axis=0)])
     return replace(

@@ -111,13 +111,19 @@ def paced(plan: Plan, previous: Plan | None, was_stable: bool) -> Plan:
 
 
 def next_delta(now: Situation, plan: Plan | None, stable: bool) -> int:
-    """Return how many images join B next (Alg. 1, lines 13-19)."""
+    """Return how many images join B next (Alg. 1, lines 13-19).
+
+    Before plans are stable B grows by half, but not past the size that the plan would stop at:
+    the step that only makes sure costs 1 % of X.
+    """
     least = selection.minimum_delta(now.n)
-    if plan is None or not stable or (plan.steps == 0 and now.walk.size == 0):
-        return max(least, now.trained // 2)
+    growth = max(least, now.trained // 2)
+    if plan is None or len(now.records) < curves.STABLE_POINTS:
+        return growth
     if plan.steps == 0:
-        return least
-    return max(least, round((plan.b_opt.value - now.trained) / plan.steps))
+        return growth if now.walk.size == 0 else least
+    gap = plan.b_opt.value - now.trained
+    return max(least, round(gap / plan.steps if stable else min(growth, gap)))
 
 
 def reason_to_stop(now: Situation, plan: Plan | None) -> str:
