@@ -227,9 +227,9 @@ def _begin(import_id: int) -> Import | None:
         state=Import.State.RUNNING
     )
     record = Import.objects.select_related("project").filter(pk=import_id).first()
-    if record is None or record.state != Import.State.RUNNING:
-        return None
-    return record
+    if record is not None and record.state == Import.State.DONE:
+        _clean_up(record)  # killed between its end and this
+    return record if record is not None and record.state == Import.State.RUNNING else None
 
 
 def _take_all(record: Import, source: Source, control: Control) -> None:
