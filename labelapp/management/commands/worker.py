@@ -13,17 +13,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
-from django.db import DatabaseError, connection
 
 from labelapp import queue
 from labelapp.services import reconcile
 
 logger = logging.getLogger(__name__)
 
-log = logging.getLogger(__name__)
-
 _BEAT_SECONDS = 5.0
-_TEND_SECONDS = 1.0
 _TEND_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
 
