@@ -123,7 +123,10 @@ def next_delta(now: Situation, plan: Plan | None, stable: bool) -> int:
     if plan.steps == 0:
         return growth if now.walk.size == 0 else least
     gap = plan.b_opt.value - now.trained
-    return max(least, round(gap / plan.steps if stable else min(growth, gap)))
+    rounds_left = now.config.max_rounds - len(now.records)
+    if stable or rounds_left <= 1:
+        return max(least, round(gap / max(1, min(plan.steps, rounds_left))))
+    return max(least, round(min(growth, gap)))
 
 
 def reason_to_stop(now: Situation, plan: Plan | None) -> str:
