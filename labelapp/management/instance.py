@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -56,3 +57,9 @@ def running_on(data_dir: Path) -> str | None:
             return None
     except AlreadyRunningError as holder:
         return str(holder) or "another process"
+
+
+def running_address(data_dir: Path) -> str | None:
+    """Return the address that the product serves on this data folder, None when it does not."""
+    found = re.search(r"http://\S+", running_on(data_dir) or "")
+    return found.group() if found else None

@@ -86,7 +86,7 @@ def _files() -> Iterator[tuple[Path, str]]:
     roots = {"media": Path(settings.MEDIA_ROOT), "uploads": Path(settings.UPLOADS_ROOT)}
     for folder in FOLDERS:
         for path in sorted(roots[folder].rglob("*")):
-            if path.is_file() and not path.is_symlink():
+            if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
                 yield path, f"{folder}/{path.relative_to(roots[folder]).as_posix()}"
 
 
