@@ -23,6 +23,7 @@ from labelapp.models import (
 )
 
 _SHOWN = 5
+_LEDGER_DIGITS = Decimal("0.000001")
 
 
 def counters() -> Iterator[Finding]:
@@ -74,7 +75,7 @@ def _spent(project: Project, *, compute: bool) -> Decimal:
     entries = LedgerEntry.objects.filter(project=project)
     part = entries.filter(purpose="compute") if compute else entries.exclude(purpose="compute")
     total: Decimal | None = part.aggregate(total=Sum("amount"))["total"]
-    return total or Decimal(0)
+    return (total or Decimal(0)).quantize(_LEDGER_DIGITS)  # SQLite adds up in floats
 
 
 def files() -> Iterator[Finding]:

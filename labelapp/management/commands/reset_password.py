@@ -15,7 +15,6 @@ from labelapp.management.instance import running_address
 from labelapp.models import User
 from labelapp.services.accounts import RESET_HOURS, create_reset_link
 
-
 _HOST, _PORT = settings.ENV.host, settings.ENV.port
 
 
