@@ -26,7 +26,7 @@ from labelapp.selectors.labelling import (
     LeasedTask,
     describe_tasks,
     done_today,
-    left_in_batch,
+    open_batches,
     why_no_tasks,
 )
 from labelapp.selectors.projects import Access, access
@@ -95,12 +95,14 @@ def _reply(found: Access, work: labelling.Work, *, idle: bool) -> dict[str, Any]
         )
         for held in work.held
     ]
+    batches = open_batches(project)
+    left = sum(batch.remaining for batch in batches.values())
     return {
         "ok": True,
-        "tasks": describe_tasks(project, leased, LEASE_SECONDS),
+        "tasks": describe_tasks(project, leased, batches, LEASE_SECONDS),
         "lost": work.lost,
         "status": why_no_tasks(project) if idle and not leased else AT_WORK,
-        "progress": {"done": done_today(project, user), "left_in_batch": left_in_batch(project)},
+        "progress": {"done": done_today(project, user), "left_in_batch": left},
     }
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from django.db.models import Sum
 from django.utils import timezone
 
 from labelapp.models import Answer, Guideline, Image, LabelBatch, Project, User
+from labelapp.selectors.runs import run_status
 
 PURPOSE_HINTS = {
     "test": "random",
@@ -58,31 +58,43 @@ class LeasedTask:
     token: str
 
 
+@dataclass(frozen=True)
+class OpenBatch:
+    """Why a batch was opened, and how many answers it lacks."""
+
+    purpose: str
+    remaining: int
+
+
 def describe_tasks(
-    project: Project, leased: Sequence[LeasedTask], lease_seconds: int
+    project: Project,
+    leased: Sequence[LeasedTask],
+    batches: dict[int, OpenBatch],
+    lease_seconds: int,
 ) -> list[TaskInfo]:
     """Return the tasks with their images, in the given order."""
     if not leased:
         return []
-    images = Image.objects.filter(project=project).in_bulk([task.image_id for task in leased])
-    purposes = dict(
-        LabelBatch.objects.filter(
-            project=project, pk__in={task.batch_id for task in leased}
-        ).values_list("pk", "purpose")
-    )
-    return [
-        TaskInfo(
+    wanted = Image.objects.filter(project=project, pk__in=[task.image_id for task in leased])
+    rows = wanted.values_list("pk", "seq", "width", "height")
+    images = {pk: (seq, width, height) for pk, seq, width, height in rows}
+    tasks = []
+    for task in leased:
+        seq, width, height = images[task.image_id]
+        batch = batches.get(task.batch_id)  # None: it was completed a moment ago
+        hint = PURPOSE_HINTS.get(batch.purpose, "random") if batch else "random"
+        info = TaskInfo(
             id=task.task_id,
             token=task.token,
-            seq=images[task.image_id].seq,
-            image=image_address(project, images[task.image_id].seq),
-            width=images[task.image_id].width,
-            height=images[task.image_id].height,
-            purpose_hint=PURPOSE_HINTS.get(purposes[task.batch_id], "random"),
+            seq=seq,
+            image=image_address(project, seq),
+            width=width,
+            height=height,
+            purpose_hint=hint,
             lease_seconds=lease_seconds,
         )
-        for task in leased
-    ]
+        tasks.append(info)
+    return tasks
 
 
 def image_address(project: Project, seq: int) -> str:
@@ -90,11 +102,13 @@ def image_address(project: Project, seq: int) -> str:
     return f"/p/{project.public_id}/images/{seq}/display/"
 
 
-def left_in_batch(project: Project) -> int:
-    """Return how many images the open batches still lack an answer for."""
-    open_batches = LabelBatch.objects.filter(project=project, state=LabelBatch.State.OPEN)
-    total: int | None = open_batches.aggregate(total=Sum("remaining"))["total"]
-    return total or 0
+def open_batches(project: Project) -> dict[int, OpenBatch]:
+    """Return the batches that still lack answers, by id."""
+    rows = LabelBatch.objects.filter(project=project, state=LabelBatch.State.OPEN)
+    return {
+        pk: OpenBatch(purpose, remaining)
+        for pk, purpose, remaining in rows.values_list("pk", "purpose", "remaining")
+    }
 
 
 def done_today(project: Project, user: User) -> int:
@@ -119,8 +133,6 @@ def why_no_tasks(project: Project) -> Status:
     """Say in words what an annotator without a task waits for, and how long where known."""
     if project.archived_at is not None:
         return Status(state="archived", message="This project is archived.", seconds_left=None)
-    from labelapp.selectors.runs import run_status
-
     status = run_status(project)
     message = _OTHERS if status.state == "labelling" else status.message
     return Status(state=status.state, message=message, seconds_left=status.seconds_left)

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from django.db.models import Q
 from django.utils import timezone
 
 from labelapp.errors import ConflictError, NotFoundError, NotYourTaskError, UnknownClassError
@@ -39,7 +40,7 @@ class Desk:
     access: Access
     tasks: dict[int, Task]
     batches: dict[int, LabelBatch]
-    known: dict[uuid.UUID, Answer]  # stored answers that have an id of this request
+    known: dict[uuid.UUID, Answer]  # stored answers that this request may repeat
     current: dict[int, Answer]  # by task: what this person said last, where it still stands
     charged: set[int]  # tasks for which this person's work was charged already
     classes: dict[int, LabelClass]  # by index, those that the request names
@@ -49,25 +50,23 @@ class Desk:
 
 
 def load_desk(access: Access, givens: list[Given]) -> Desk:
-    """Read what these answers need; lock the tasks, then their batches (PostgreSQL).
+    """Read what these answers need; lock the tasks and their batches (PostgreSQL).
 
     Answers are read after the locks, so a repeat that runs beside the original sees its row.
     """
     tasks = (
-        Task.objects.select_for_update(of=("self",))
-        .select_related("image")
+        Task.objects.select_for_update(of=("self", "batch"))
+        .select_related("image", "batch")
         .filter(project_id=access.project.pk, pk__in={given.task for given in givens})
-        .order_by("pk")
+        .order_by("batch_id", "pk")
         .in_bulk()
     )
-    batches = (
-        LabelBatch.objects.select_for_update()
-        .filter(pk__in={task.batch_id for task in tasks.values()})
-        .order_by("pk")
-        .in_bulk()
-    )
-    known = Answer.objects.select_related("label_class").in_bulk([given.id for given in givens])
-    mine = list(Answer.objects.filter(task_id__in=list(tasks), user_id=access.user.pk))
+    ids = [given.id for given in givens]
+    stored = Answer.objects.filter(
+        Q(pk__in=ids) | Q(task_id__in=list(tasks), user_id=access.user.pk)
+    ).select_related("label_class")
+    known = {answer.pk: answer for answer in stored}
+    mine = [a for a in known.values() if a.user_id == access.user.pk and a.task_id in tasks]
     named = {given.class_index for given in givens if given.class_index is not None}
     classes = LabelClass.objects.filter(
         project_id=access.project.pk, archived=False, index__in=named
@@ -75,7 +74,7 @@ def load_desk(access: Access, givens: list[Given]) -> Desk:
     return Desk(
         access=access,
         tasks=tasks,
-        batches=batches,
+        batches={task.batch_id: task.batch for task in tasks.values()},
         known=known,
         current={a.task_id: a for a in mine if a.superseded_by is None and a.kind != WITHDRAWN},
         charged={a.task_id for a in mine if a.kind == CLASS and not a.extra},

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from labelapp.models import Answer, Label, Project, Task
 
@@ -193,3 +194,39 @@ def test_an_answer_with_the_next_task_takes_few_queries(
     body = {"answers": [answer(tasks[0])], "count": 1, "holding": [t["id"] for t in tasks[1:]]}
     with django_assert_max_num_queries(24):
         post(ann, project, "answers", body)
+
+
+def test_a_paused_project_says_so(ann, project, batch):
+    Project.objects.filter(pk=project.pk).update(status=Project.Status.PAUSED)
+    reply = post(ann, project, "tasks", {"count": 9}).json()
+    assert reply["tasks"] == []
+    assert reply["status"]["state"] == "paused"
+    assert "paused" in reply["status"]["message"]
+
+
+def test_an_archived_project_says_so(ann, project, batch):
+    Project.objects.filter(pk=project.pk).update(archived_at=timezone.now())
+    assert post(ann, project, "tasks", {"count": 9}).json()["status"]["state"] == "archived"
+
+
+def test_a_project_without_a_run_says_what_is_missing(sign_in, cast, project):
+    reply = post(sign_in(cast.annotator), project, "tasks", {"count": 9}).json()
+    assert reply["status"]["state"] == "setup"
+    assert reply["progress"] == {"done": 0, "left_in_batch": 0}
+
+
+def test_when_others_hold_the_last_images_the_page_says_so(ann, sign_in, cast, project, batch):
+    ben = sign_in(cast.second_annotator)
+    tasks = post(ben, project, "tasks", {"count": 20}).json()["tasks"]
+    post(ben, project, "answers", {"answers": [answer(task) for task in tasks[:19]]})
+    status = post(ann, project, "tasks", {"count": 9}).json()["status"]
+    assert status["state"] == "labelling"
+    assert "other people" in status["message"]
+
+
+def test_when_the_model_trains_without_a_worker_the_page_says_so(ann, project, batch):
+    tasks = post(ann, project, "tasks", {"count": 20}).json()["tasks"]
+    reply = post(ann, project, "answers", {"answers": [answer(t) for t in tasks], "count": 9})
+    status = reply.json()["status"]
+    assert status["state"] == "no_worker"
+    assert "worker" in status["message"]
