@@ -1,12 +1,23 @@
-"""Sign-in: registration is closed, people come by invitation."""
+"""Sign-in and the installation's people. Registration is closed: people come by invitation.
+
+There is no mail server, so every page of allauth that would send mail says whom to ask instead.
+"""
 
 from __future__ import annotations
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
-from django.urls import URLPattern
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-urlpatterns: list[URLPattern] = []
+from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
+from labelapp.selectors.people import all_people, reset_link_for, sole_owner_of
+from labelapp.services import accounts
+from labelapp.web.base import person
 
 
 class InvitationOnlyAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -16,3 +27,97 @@ class InvitationOnlyAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # all
         """Nobody registers without an invitation."""
         del request
         return False
+
+
+@login_required
+@never_cache
+@require_GET
+def accounts_page(request: HttpRequest) -> HttpResponse:
+    """Show everyone with an account here, to the owner of the installation."""
+    return _accounts(request)
+
+
+def _accounts(request: HttpRequest, **extra: object) -> HttpResponse:
+    if not person(request).is_superuser:
+        raise ForbiddenError("Only the owner of this installation sees this page.")
+    return render(request, "people/accounts.html", {"people": all_people(), **extra})
+
+
+@login_required
+@require_POST
+def account_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Sign a person out for good."""
+    try:
+        who = accounts.deactivate(actor=person(request), user_id=user_id)
+    except ConflictError as error:
+        messages.error(request, error.message)
+        return redirect("accounts")
+    messages.success(request, f"{who} is deactivated and signed out. Answers and earnings stay.")
+    if alone := [m.project.name for m in sole_owner_of(who)]:
+        names = ", ".join(alone)
+        messages.warning(request, f"{who} was the only owner of: {names}.")
+    return redirect("accounts")
+
+
+@login_required
+@require_POST
+def account_reactivate(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Let a deactivated person sign in again."""
+    who = accounts.reactivate(actor=person(request), user_id=user_id)
+    messages.success(request, f"{who} can sign in again.")
+    return redirect("accounts")
+
+
+@login_required
+@never_cache
+@require_POST
+def account_reset_link(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Make a reset link and show it, this once."""
+    try:
+        who, token = accounts.create_reset_link(actor=person(request), user_id=user_id)
+    except ConflictError as error:
+        messages.error(request, error.message)
+        return redirect("accounts")
+    link = request.build_absolute_uri(reverse("password_link", args=[token]))
+    return _accounts(request, link=link, link_for=who, hours=accounts.RESET_HOURS)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def password_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Set a new password with a reset link."""
+    link = reset_link_for(token)
+    error = None
+    if request.method == "POST":
+        try:
+            accounts.set_password_by_link(token=token, password=request.POST.get("password", ""))
+        except InvalidInputError as problem:
+            error = problem
+        else:
+            messages.success(request, "The new password is set. Sign in with it.")
+            return redirect("account_login")
+    context = {"who": link.user, "error": error}
+    return render(request, "account/password_link.html", context, status=400 if error else 200)
+
+
+def no_mail(request: HttpRequest, **_: object) -> HttpResponse:
+    """Say whom to ask, where allauth would send a mail."""
+    return render(request, "account/no_mail.html")
+
+
+urlpatterns: list[URLPattern] = [
+    path("people/", accounts_page, name="accounts"),
+    path("people/<int:user_id>/deactivate/", account_deactivate, name="account_deactivate"),
+    path("people/<int:user_id>/reactivate/", account_reactivate, name="account_reactivate"),
+    path("people/<int:user_id>/reset-link/", account_reset_link, name="account_reset_link"),
+    path("reset/<str:token>/", password_link, name="password_link"),
+    # In front of allauth's pages of the same addresses, which need a mail server.
+    path("accounts/email/", no_mail, name="account_email"),
+    path("accounts/confirm-email/", no_mail, name="account_email_verification_sent"),
+    path("accounts/confirm-email/<str:key>/", no_mail, name="account_confirm_email"),
+    path("accounts/password/reset/", no_mail, name="account_reset_password"),
+    path("accounts/password/reset/done/", no_mail, name="account_reset_password_done"),
+    path("accounts/password/reset/key/done/", no_mail),
+    path("accounts/password/reset/key/<str:key>/", no_mail),
+    path("accounts/login/code/confirm/", no_mail, name="account_confirm_login_code"),
+]

@@ -1,7 +1,106 @@
-"""Pages: me."""
+"""Pages: my work and my settings."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from dataclasses import dataclass
+from datetime import date
 
-urlpatterns: list[URLPattern] = []
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from labelapp.errors import InvalidInputError
+from labelapp.models import User
+from labelapp.selectors.dashboard_words import money
+from labelapp.selectors.me import ProjectWork, Work, my_work, totals_by_currency
+from labelapp.services import accounts
+from labelapp.web.base import person
+
+DAYS = 60  # shown per project; totals count everything
+
+
+@dataclass(frozen=True)
+class WorkWords:
+    """An amount of work, ready to be shown."""
+
+    images: int
+    time: str
+    pace: str
+    earned: str
+    day: date | None = None
+
+
+def work_words(work: Work, currency: str, day: date | None = None) -> WorkWords:
+    """Return the figures with their units."""
+    pace = f"{work.seconds_per_image:.1f} s" if work.seconds_per_image is not None else ""
+    return WorkWords(work.images, clock(work.active_ms), pace, money(work.earned, currency), day)
+
+
+def clock(milliseconds: int) -> str:
+    """Return a time at work as hours and minutes, or seconds below a minute."""
+    seconds = round(milliseconds / 1000)
+    if seconds < 60:
+        return f"{seconds} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+@login_required
+@require_GET
+def me(request: HttpRequest) -> HttpResponse:
+    """Show one's own images, time and earnings."""
+    rows = my_work(person(request))
+    context = {
+        "rows": [(row, *_shown(row)) for row in rows],
+        "images": sum(row.total.images for row in rows),
+        "time": clock(sum(row.total.active_ms for row in rows)),
+        "earned": [money(amount, c) for c, amount in totals_by_currency(rows).items()],
+    }
+    return render(request, "me/page.html", context)
+
+
+def _shown(row: ProjectWork) -> tuple[WorkWords, list[WorkWords]]:
+    currency = row.project.currency
+    days = [work_words(work, currency, day) for day, work in list(row.days.items())[:DAYS]]
+    return work_words(row.total, currency), days
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def me_settings(request: HttpRequest) -> HttpResponse:
+    """Change one's own name and colours."""
+    user, error = person(request), None
+    values = {"display_name": user.display_name, "theme": user.theme}
+    if request.method == "POST":
+        values = {key: request.POST.get(key, "") for key in values}
+        try:
+            accounts.update_profile(user=user, **values)
+        except InvalidInputError as problem:
+            error = problem
+        else:
+            messages.success(request, "Saved.")
+            return redirect("me_settings")
+    themes = [theme for theme, _ in User._meta.get_field("theme").choices or ()]
+    context = {"values": values, "error": error, "themes": themes}
+    return render(request, "me/settings.html", context, status=400 if error else 200)
+
+
+@login_required
+@require_POST
+def me_theme(request: HttpRequest) -> HttpResponse:
+    """Choose the colours, then go back to the page that the switch was on."""
+    accounts.set_theme(user=person(request), theme=request.POST.get("theme", ""))
+    there = request.POST.get("next", "/")
+    safe = url_has_allowed_host_and_scheme(there, allowed_hosts={request.get_host()})
+    return redirect(there if safe else "/")
+
+
+urlpatterns: list[URLPattern] = [
+    path("me/", me, name="me"),
+    path("me/settings/", me_settings, name="me_settings"),
+    path("me/theme/", me_theme, name="me_theme"),
+]

@@ -1,7 +1,171 @@
-"""Pages: people."""
+"""Pages: a project's people and invitations, and the page behind an invitation's link."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.contrib import messages
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
 
-urlpatterns: list[URLPattern] = []
+from labelapp.errors import AppError, ConflictError, InvalidInputError
+from labelapp.models import Invitation
+from labelapp.rights import Right, Role
+from labelapp.selectors.people import (
+    ROLE_HELP,
+    assignable_roles,
+    invitation_for,
+    members,
+    open_invitations,
+)
+from labelapp.selectors.projects import Access
+from labelapp.services import accounts, people
+from labelapp.services.people import Joined
+from labelapp.web.base import person, project_page
+
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@project_page(Right.MANAGE_PEOPLE)
+def project_people(request: HttpRequest, access: Access) -> HttpResponse:
+    """Show the people; POST makes an invitation and shows its link, this once."""
+    link, status, error = "", 200, ""
+    if request.method == "POST":
+        try:
+            link = _invite(request, access)
+        except InvalidInputError as problem:
+            error, status = problem.message, problem.status
+    return render(request, "people/page.html", _context(access, link, error), status=status)
+
+
+def _invite(request: HttpRequest, access: Access) -> str:
+    days = request.POST.get("days", "")
+    _, token = people.create_invitation(
+        access=access,
+        role=request.POST.get("role", ""),
+        note=request.POST.get("note", ""),
+        days=int(days) if days.isdecimal() and len(days) < 6 else 0,
+    )
+    return request.build_absolute_uri(reverse("invitation", args=[token]))
+
+
+def _context(access: Access, link: str, error: str) -> dict[str, object]:
+    roles = assignable_roles(access)
+    rows = [(m, m.role in roles and m.user_id != access.user.pk) for m in members(access)]
+    return {
+        "access": access,
+        "active": "people",
+        "rows": rows,
+        "roles": [(role, ROLE_HELP[role]) for role in roles],
+        "invitations": open_invitations(access),
+        "link": link,
+        "error": error,
+        "days": people.INVITATION_DAYS,
+        "max_days": people.MAX_INVITATION_DAYS,
+    }
+
+
+@require_POST
+@project_page(Right.MANAGE_PEOPLE)
+def member_role(request: HttpRequest, access: Access, user_id: int) -> HttpResponse:
+    """Give a member another role."""
+    try:
+        people.change_role(access=access, user_id=user_id, role=request.POST.get("role", ""))
+    except ConflictError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "The role is changed.")
+    return redirect("project_people", pid=access.project.public_id)
+
+
+@require_POST
+@project_page(Right.MANAGE_PEOPLE)
+def member_remove(request: HttpRequest, access: Access, user_id: int) -> HttpResponse:
+    """Take a member out of the project."""
+    try:
+        people.remove_member(access=access, user_id=user_id)
+    except ConflictError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, "Removed. Answers and earnings stay; open tasks are free again.")
+    if user_id == access.user.pk:
+        return redirect("projects")
+    return redirect("project_people", pid=access.project.public_id)
+
+
+@require_POST
+@project_page(Right.MANAGE_PEOPLE)
+def invitation_revoke(request: HttpRequest, access: Access, invitation_id: int) -> HttpResponse:
+    """Make an invitation's link stop working."""
+    people.revoke_invitation(access=access, invitation_id=invitation_id)
+    messages.success(request, "The link no longer works.")
+    return redirect("project_people", pid=access.project.public_id)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Show an invitation; POST joins, with the signed-in account or a new one."""
+    found = invitation_for(token)
+    if request.method == "GET":
+        return _invitation_page(request, found, token)
+    if request.user.is_authenticated:
+        return _welcome(request, people.accept_invitation(user=person(request), token=token))
+    try:
+        user, joined = accounts.join_with_new_account(
+            token=token,
+            email=request.POST.get("email", ""),
+            display_name=request.POST.get("display_name", ""),
+            password=request.POST.get("password", ""),
+        )
+    except InvalidInputError as error:
+        return _invitation_page(request, found, token, error)
+    login(request, user, backend=BACKEND)
+    return _welcome(request, joined)
+
+
+def _invitation_page(
+    request: HttpRequest, found: Invitation, token: str, error: AppError | None = None
+) -> HttpResponse:
+    context = {
+        "invitation": found,
+        "help": ROLE_HELP[Role(found.role)],
+        "token": token,
+        "error": error,
+        "values": request.POST,
+    }
+    return render(request, "people/invitation.html", context, status=error.status if error else 200)
+
+
+def _welcome(request: HttpRequest, joined: Joined) -> HttpResponse:
+    name = joined.project.name
+    if joined.changed:
+        messages.success(request, f"Welcome to {name}. You are {_article(joined.role)} here.")
+    else:
+        messages.info(
+            request,
+            f"You are already {_article(joined.role)} in {name}: nothing has changed, and the "
+            "link still works for somebody else.",
+        )
+    return redirect("project", pid=joined.project.public_id)
+
+
+def _article(role: str) -> str:
+    return f"{'a' if role == 'manager' else 'an'} {role}"
+
+
+urlpatterns: list[URLPattern] = [
+    path("p/<str:pid>/people/", project_people, name="project_people"),
+    path("p/<str:pid>/people/<int:user_id>/role/", member_role, name="member_role"),
+    path("p/<str:pid>/people/<int:user_id>/remove/", member_remove, name="member_remove"),
+    path(
+        "p/<str:pid>/invitations/<int:invitation_id>/revoke/",
+        invitation_revoke,
+        name="invitation_revoke",
+    ),
+    path("invite/<str:token>/", invitation, name="invitation"),
+]

@@ -1,7 +1,206 @@
-"""Pages: projects."""
+"""Pages: the list of projects, a new one, its settings and its end."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-urlpatterns: list[URLPattern] = []
+from labelapp.errors import InvalidInputError
+from labelapp.models import Project
+from labelapp.rights import Right
+from labelapp.selectors.dashboard_words import money, share
+from labelapp.selectors.project_list import ProjectRow, count_archived, project_rows
+from labelapp.selectors.projects import Access, visible_projects
+from labelapp.services import class_lists, people, projects
+from labelapp.web.base import person, project_page
+from labelapp.web.project_forms import NEW_PROJECT, ProjectForm, initial_of, plain
+
+PREVIEW = 60  # classes shown while typing; more are counted
+
+
+@login_required
+@require_GET
+def project_list(request: HttpRequest) -> HttpResponse:
+    """Show this person's projects."""
+    user = person(request)
+    archived = request.GET.get("archived") == "1"
+    rows = project_rows(user, archived=archived)
+    context = {
+        "rows": [(row, *_money_words(row)) for row in rows],
+        "archived": archived,
+        "archived_count": count_archived(user),
+    }
+    return render(request, "projects/list.html", context)
+
+
+def _money_words(row: ProjectRow) -> tuple[str, str]:
+    """Return what was spent and what people alone would cost, in words."""
+    if not row.sees_money:
+        return "", ""
+    currency = row.project.currency
+    return money(row.spent, currency), money(row.human_only, currency)
+
+
+@login_required
+@require_GET
+def project_menu(request: HttpRequest) -> HttpResponse:
+    """Show the menu that switches between projects."""
+    found = visible_projects(person(request)).filter(archived_at=None)[:30]
+    return render(request, "projects/_menu.html", {"projects": found})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def project_new(request: HttpRequest) -> HttpResponse:
+    """Make a project, then go on to its images."""
+    form = ProjectForm(request.POST or None, initial=NEW_PROJECT)
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = _create(request, form)
+        except InvalidInputError as error:
+            form.show(error)
+        else:
+            messages.success(request, "The project is made. Next: its images.")
+            return redirect("project_images", pid=project.public_id)
+    status = 400 if form.errors else 200
+    return render(request, "projects/new.html", {"form": form}, status=status)
+
+
+def _create(request: HttpRequest, form: ProjectForm) -> Project:
+    terms = form.terms()
+    return projects.create_project(
+        user=person(request),
+        name=form.cleaned_data["name"],
+        class_names=form.class_names(),
+        epsilon=terms.epsilon,
+        confidence=terms.confidence,
+        price_per_label=terms.price_per_label,
+        compute_price_per_hour=terms.compute_price_per_hour,
+        currency=terms.currency,
+        settings={"flip": form.cleaned_data["flip"]},
+    )
+
+
+@login_required
+@require_POST
+def class_preview(request: HttpRequest) -> HttpResponse:
+    """Show which keys and colours a pasted class list gets, and what is wrong with it."""
+    names = class_lists.split_names(request.POST.get("classes", ""))
+    problem = ""
+    try:
+        class_lists.check_names(names)
+    except InvalidInputError as error:
+        problem = str(error.fields["classes"])
+    shown = class_lists.assign(names[:PREVIEW])
+    context = {"classes": shown, "more": len(names) - len(shown), "problem": problem}
+    return render(request, "projects/_classes.html", {**context, "count": len(names)})
+
+
+@require_http_methods(["GET", "POST"])
+@project_page(Right.STEER)
+def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
+    """Show and change the settings; after the start only the name can change."""
+    editable = access.project.status == Project.Status.SETUP
+    initial = initial_of(access.project)
+    form = ProjectForm(request.POST or None, initial=initial)
+    if request.method == "POST" and _save(access, form, editable=editable):
+        messages.success(request, "Saved.")
+        return redirect("project_settings", pid=access.project.public_id)
+    context = _settings_context(access, form, editable=editable)
+    return render(request, "projects/settings.html", context, status=400 if form.errors else 200)
+
+
+def _save(access: Access, form: ProjectForm, *, editable: bool) -> bool:
+    """Save what may change; False with the complaints in the form if something is wrong."""
+    try:
+        if not editable:
+            projects.rename_project(access=access, name=form.data.get("name", ""))
+            return True
+        if not form.is_valid():
+            return False
+        projects.update_project(
+            access=access,
+            name=form.cleaned_data["name"],
+            class_names=form.class_names(),
+            terms=form.terms(),
+            flip=form.cleaned_data["flip"],
+        )
+    except InvalidInputError as error:
+        form.show(error)
+        return False
+    return True
+
+
+def _settings_context(access: Access, form: ProjectForm, *, editable: bool) -> dict[str, object]:
+    project = access.project
+    return {
+        "access": access,
+        "active": "settings",
+        "form": form,
+        "editable": editable,
+        "facts": [
+            ("Wrong labels allowed, at most", share(project.epsilon)),
+            ("How sure the promise must be", share(project.confidence)),
+            (
+                "Price of one label by people",
+                f"{plain(project.price_per_label)} {project.currency}",
+            ),
+            (
+                "Price of one hour of computing",
+                f"{plain(project.compute_price_per_hour)} {project.currency}",
+            ),
+            ("Images may be mirrored", "yes" if project.settings.get("flip") else "no"),
+        ],
+        "classes": project.classes.order_by("index"),
+    }
+
+
+@require_POST
+@project_page(Right.DELETE)
+def project_archive(request: HttpRequest, access: Access) -> HttpResponse:
+    """Archive the project (`archived=1`) or bring it back (`archived=0`)."""
+    if request.POST.get("archived") == "0":
+        projects.restore_project(access=access)
+        messages.success(request, "The project is back. If it was running, resume it.")
+        return redirect("project_settings", pid=access.project.public_id)
+    projects.archive_project(access=access)
+    messages.success(request, f"{access.project.name} is archived; nothing of it is lost.")
+    return redirect("projects")
+
+
+@require_POST
+@project_page(Right.DELETE)
+def project_delete(request: HttpRequest, access: Access) -> HttpResponse:
+    """Delete the project once its name was typed."""
+    try:
+        projects.delete_project(access=access, typed_name=request.POST.get("typed_name", ""))
+    except InvalidInputError as error:
+        messages.error(request, error.message)
+        return redirect("project_settings", pid=access.project.public_id)
+    messages.success(request, f"{access.project.name} is deleted.")
+    return redirect("projects")
+
+
+@require_POST
+@project_page()
+def project_leave(request: HttpRequest, access: Access) -> HttpResponse:
+    """Leave a project; answers and earnings stay."""
+    people.remove_member(access=access, user_id=person(request).pk)
+    messages.success(request, f"You have left {access.project.name}. Your earnings stay.")
+    return redirect("projects")
+
+
+urlpatterns: list[URLPattern] = [
+    path("", project_list, name="projects"),
+    path("projects/new/", project_new, name="project_new"),
+    path("projects/classes/", class_preview, name="class_preview"),
+    path("projects/menu/", project_menu, name="project_menu"),
+    path("p/<str:pid>/settings/", project_settings, name="project_settings"),
+    path("p/<str:pid>/archive/", project_archive, name="project_archive"),
+    path("p/<str:pid>/delete/", project_delete, name="project_delete"),
+    path("p/<str:pid>/leave/", project_leave, name="project_leave"),
+]

@@ -99,6 +99,9 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// A page that came back with an error starts there.
+document.querySelector("[data-focus]")?.focus();
+
 // Forms that change much ask once: <form data-confirm="...">.
 document.addEventListener("submit", (event) => {
   const words = event.target.dataset?.confirm;
