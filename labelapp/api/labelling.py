@@ -101,7 +101,7 @@ def _reply(found: Access, work: labelling.Work, *, idle: bool) -> dict[str, Any]
         "ok": True,
         "tasks": describe_tasks(project, leased, batches, LEASE_SECONDS),
         "lost": work.lost,
-        "status": why_no_tasks(project) if idle and not leased else AT_WORK,
+        "status": why_no_tasks(project, left) if idle and not leased else AT_WORK,
         "progress": {"done": done_today(project, user), "left_in_batch": left},
     }
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from django.utils import timezone
 
-from labelapp.models import Answer, Guideline, Image, LabelBatch, Project, User
+from labelapp.models import Answer, Image, LabelBatch, Project, User
 from labelapp.selectors.runs import run_status
 
 PURPOSE_HINTS = {
@@ -124,15 +124,11 @@ def done_today(project: Project, user: User) -> int:
     ).count()
 
 
-def current_guideline(project: Project) -> Guideline | None:
-    """Return the newest version of the guidelines, if any were written."""
-    return project.guidelines.order_by("-version").first()
-
-
-def why_no_tasks(project: Project) -> Status:
+def why_no_tasks(project: Project, left_in_batch: int) -> Status:
     """Say in words what an annotator without a task waits for, and how long where known."""
     if project.archived_at is not None:
         return Status(state="archived", message="This project is archived.", seconds_left=None)
+    if left_in_batch and project.status == Project.Status.RUNNING:
+        return Status(state="labelling", message=_OTHERS, seconds_left=None)
     status = run_status(project)
-    message = _OTHERS if status.state == "labelling" else status.message
-    return Status(state=status.state, message=message, seconds_left=status.seconds_left)
+    return Status(state=status.state, message=status.message, seconds_left=status.seconds_left)
