@@ -1,0 +1,28 @@
+"""The dashboard's parts as HTML: the same templates that the page includes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.template.loader import render_to_string
+
+FRAGMENTS = (
+    "figures",
+    "status",
+    "actions",
+    "job",
+    "counts",
+    "ledger",
+    "people",
+    "events",
+    "rounds",
+)
+"""Each is `templates/dashboard/_<name>.html` inside an element with `data-live="<name>"`."""
+
+
+def render(overview: dict[str, Any]) -> dict[str, str]:
+    """Return every fragment of this overview. All who may see the dashboard see the same."""
+    return {
+        name: render_to_string(f"dashboard/_{name}.html", {"overview": overview})
+        for name in FRAGMENTS
+    }

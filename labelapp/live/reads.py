@@ -1,0 +1,85 @@
+"""Everything that the live channel reads from the database, in plain blocking functions.
+
+The loop calls them through `database_sync_to_async`: one thread and one connection for all
+sockets of a process, given back after each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+
+from labelapp.errors import AppError
+from labelapp.live.fragments import render
+from labelapp.models import Membership, Project, ProjectCounter, User
+from labelapp.rights import Right, Role, may
+from labelapp.selectors.dashboard import events_since, overview
+from labelapp.selectors.projects import access
+
+Version = tuple[int, int]
+
+VIEWERS = [role.value for role in Role if may(role, Right.VIEW_DASHBOARD)]
+
+
+@dataclass(frozen=True)
+class View:
+    """What every page of one project shows at one moment, and the events since the last view."""
+
+    seq: int
+    html: dict[str, str]
+    data: dict[str, Any]
+    events: list[dict[str, Any]]
+
+
+def viewable_project(user: User | AnonymousUser, public_id: str) -> int | None:
+    """Return the project's key if this person may see its dashboard."""
+    if not isinstance(user, User):
+        return None
+    try:
+        return access(user, public_id, Right.VIEW_DASHBOARD).project.pk
+    except AppError:
+        return None
+
+
+def versions(project_ids: Iterable[int]) -> dict[int, Version]:
+    """Return (event number, answers) of these projects in one query; deleted ones are missing."""
+    rows = (
+        ProjectCounter.objects.filter(project_id__in=list(project_ids))
+        .exclude(project__status=Project.Status.DELETING)
+        .values_list("project_id", "event_seq", "answers")
+    )
+    return {project_id: (seq, answers) for project_id, seq, answers in rows}
+
+
+def view(project_id: int, since: int | None) -> View | None:
+    """Return what pages show now, with the events after `since`; None when it is gone."""
+    project = Project.objects.filter(pk=project_id).first()
+    if project is None:
+        return None
+    found = overview(project)
+    seq = int(found["seq"])
+    events = [] if since is None else events_since(project_id, since, seq)
+    return View(seq, render(found), found["charts"], events)
+
+
+def still_allowed(keys: Iterable[tuple[int, int, str | None]]) -> set[tuple[int, int, str | None]]:
+    """Return those (project, user, session) that may still look: member, active, signed in."""
+    keys = set(keys)
+    members = set(
+        Membership.objects.filter(
+            project_id__in={key[0] for key in keys},
+            user_id__in={key[1] for key in keys},
+            user__is_active=True,
+            role__in=VIEWERS,
+        )
+        .exclude(project__status=Project.Status.DELETING)
+        .values_list("project_id", "user_id")
+    )
+    store = import_module(settings.SESSION_ENGINE).SessionStore()
+    ended = {key[2] for key in keys if key[2] and not store.exists(key[2])}
+    return {key for key in keys if key[:2] in members and key[2] not in ended}

@@ -1,0 +1,132 @@
+"""Everything that the dashboard shows, as one plain dictionary.
+
+The page, `dashboard.json` and the live channel all draw from `overview`: a refresh shows the same
+as the live page. It reads no row per image or answer; what only changes with an event or an
+answer is kept per version.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labelapp.models import Event, Project, ProjectCounter, Run
+from labelapp.selectors import dashboard_figures as tables
+from labelapp.selectors.dashboard_charts import charts
+from labelapp.selectors.dashboard_facts import Facts, gather
+from labelapp.selectors.dashboard_people import people_now
+from labelapp.selectors.dashboard_status import status
+from labelapp.selectors.dashboard_words import duration, event_as_dict, share, upper_share
+
+RECENT_EVENTS = 12
+QUIET = ("training.progress", "import.progress")
+"""Events that only move a progress bar."""
+
+_KEPT = 64
+_KNOWN: dict[str, tuple[object, Facts, dict[str, Any]]] = {}
+
+
+def overview(project: Project) -> dict[str, Any]:
+    """Return all that the dashboard draws; ready for JSON.
+
+    `project` is read afresh, so that a long-lived caller never shows an old status.
+    """
+    project = Project.objects.get(pk=project.pk)
+    counter = ProjectCounter.objects.get(project=project)
+    run = Run.objects.defer("state", "config").filter(project=project).first()
+    facts, stored = _stored(project, counter, run)
+    people = people_now(project)
+    return stored | {
+        "status": status(facts),
+        "people": people | {"batch": _batch(facts, people["per_minute"])},
+    }
+
+
+def events_since(project_id: int, since: int, until: int, most: int = 200) -> list[dict[str, Any]]:
+    """Return the newest `most` events with since < seq <= until, in order."""
+    found = Event.objects.filter(project_id=project_id, seq__gt=since, seq__lte=until)
+    return [event_as_dict(event) for event in found.order_by("-seq")[:most]][::-1]
+
+
+def _stored(
+    project: Project, counter: ProjectCounter, run: Run | None
+) -> tuple[Facts, dict[str, Any]]:
+    """Return what is the same until the next event or answer, from memory where known."""
+    version = (
+        counter.event_seq,
+        counter.answers,
+        project.status,
+        project.archived_at,
+        (run.version, run.failure) if run else None,
+    )
+    known = _KNOWN.get(project.public_id)
+    if known is None or known[0] != version:
+        facts = gather(project, counter, run)
+        known = (version, facts, _draw(facts))
+        _KNOWN.pop(project.public_id, None)
+        _KNOWN[project.public_id] = known
+        if len(_KNOWN) > _KEPT:
+            _KNOWN.pop(next(iter(_KNOWN)))
+    return known[1], known[2]
+
+
+def _draw(facts: Facts) -> dict[str, Any]:
+    project = facts.project
+    return {
+        "seq": facts.counter.event_seq,
+        "answers": facts.counter.answers,
+        "project": {
+            "id": project.public_id,
+            "name": project.name,
+            "status": project.status,
+            "epsilon": project.epsilon,
+            "confidence": project.confidence,
+            "currency": project.currency,
+        },
+        "figures": tables.figures(facts),
+        "counts": tables.counts(facts),
+        "ledger": tables.ledger_table(facts),
+        "rounds": tables.rounds(facts),
+        "certificate": _certificate(facts),
+        "forecast_needs": "" if facts.plan else tables.missing_trainings(facts),
+        "events": _recent(facts),
+        "charts": charts(facts),
+    }
+
+
+def _recent(facts: Facts) -> list[dict[str, Any]]:
+    found = Event.objects.filter(project=facts.project, seq__lte=facts.counter.event_seq)
+    found = found.exclude(type__in=QUIET).order_by("-seq")
+    return [event_as_dict(event) for event in found[:RECENT_EVENTS]]
+
+
+def _certificate(facts: Facts) -> dict[str, Any] | None:
+    """Return the promise on the delivered error in words."""
+    content = facts.certificate
+    if not content:
+        return None
+    return {
+        "promise": content.get("promise", ""),
+        "machine": f"{int(content.get('delivered') or content.get('machine_labels') or 0):,}",
+        "wrong_at_most": f"{int(content.get('wrong_at_most') or 0):,}",
+        "bound": upper_share(float(content.get("bound") or 0.0)),
+        "epsilon": share(float(content.get("epsilon") or facts.project.epsilon)),
+        "confidence": share(1 - float(content.get("alpha") or 0.0)),
+        "theta": content.get("theta"),
+    }
+
+
+def _batch(facts: Facts, per_minute: float) -> dict[str, Any] | None:
+    """Return what is left in the open batch, with its time where people are at work."""
+    batch = facts.batch
+    if batch is None:
+        return None
+    left = ""
+    if batch.remaining and per_minute >= 1:
+        left = f"about {duration(60 * batch.remaining / per_minute)} at this pace"
+    return {
+        "purpose": batch.purpose,
+        "size": batch.size,
+        "remaining": batch.remaining,
+        "done": batch.size - batch.remaining,
+        "time_left": left,
+    }

@@ -1,0 +1,76 @@
+// C(B): what the whole data set costs if training goes on up to B images.
+
+import { compact, count, money, nearest } from "./dashboard_format.js";
+import { axis, fade, logTicks } from "./dashboard_plot.js";
+
+const plain = { spanGaps: true, points: { show: false } };
+
+function nameLine(pen, data, values, words, colour, bold) {
+  const at = Math.floor(data.grid.length * 0.72);
+  pen.text(words, pen.x(data.grid[at]), pen.y(values[at]) - 10 * pen.ratio, colour, { align: "middle", bold });
+}
+
+export const cost = {
+  empty(data) {
+    return data.grid.length ? "" : "The cost of going on can be forecast after three trainings.";
+  },
+
+  spec(data, theme) {
+    const currency = data.currency;
+    const top = Math.max(data.human_only, ...data.total, data.c_star?.high ?? 0) * 1.12;
+    const best = data.c_star && data.b_opt;
+    return {
+      rows: [data.grid, data.total, data.labels, data.compute],
+      plot: {
+        series: [
+          {},
+          { ...plain, stroke: theme.fg, width: 2.5 },
+          { ...plain, stroke: theme.human, width: 1.75, fill: fade(theme.human, 0.07) },
+          { ...plain, stroke: theme.muted, width: 1.75, dash: [2, 3] },
+        ],
+        scales: {
+          x: { time: false, distr: 3, log: 10, range: [data.grid[0] * 0.92, data.grid.at(-1) * 1.06] },
+          y: { range: [0, top] },
+        },
+        axes: [
+          axis(theme, { scale: "x", side: 2, size: 34, label: "training images |B| (log)", format: compact, ticks: logTicks }),
+          axis(theme, { scale: "y", side: 3, size: 60, label: `total cost, ${currency}`, format: (v) => money(v, currency, true) }),
+        ],
+      },
+      before(pen) {
+        if (data.b_opt && data.b_opt.high > data.b_opt.low) pen.strip(data.b_opt.low, data.b_opt.high, theme.band);
+      },
+      draw(pen) {
+        pen.level(data.human_only, `people alone ${money(data.human_only, currency)}`, theme.limit);
+        if (best) pen.point(data.b_opt.value, data.c_star.value, data.c_star.low, data.c_star.high, theme.human, { size: 5 });
+        pen.upright(data.present, `now ${count(data.present)}`, theme.fg, { dash: [] });
+        if (best && data.b_opt.value > data.present) {
+          pen.upright(data.b_opt.value, `cheapest ${count(data.b_opt.value)}: ${money(data.c_star.value, currency)}`, theme.human);
+        }
+        nameLine(pen, data, data.total, "total", theme.fg, true);
+        nameLine(pen, data, data.labels, "labels by people", theme.human);
+        nameLine(pen, data, data.compute, "compute", theme.muted);
+      },
+      readout(index) {
+        if (index == null) {
+          const stop = money(data.stop_now, currency);
+          return ["Stopping now would cost ", [stop], " in all. The strip is where the cheapest size lies, 80\u00a0% sure."];
+        }
+        const at = nearest(data.grid, data.grid[index]);
+        return [
+          [`${count(data.grid[at])} training images: `],
+          ["total "], `${money(data.total[at], currency)}; `,
+          ["labels "], `${money(data.labels[at], currency)}; `,
+          ["compute "], money(data.compute[at], currency),
+        ];
+      },
+    };
+  },
+
+  table(data) {
+    return {
+      head: ["training images", "total", "labels", "compute", "currency"],
+      rows: data.grid.map((size, at) => [size, data.total[at], data.labels[at], data.compute[at], data.currency]),
+    };
+  },
+};

@@ -1,0 +1,204 @@
+// Drawing on a uPlot canvas: colours from the CSS tokens, axes, rules, labels, error bars.
+// Lengths below are CSS pixels; the canvas has uPlot.pxRatio times as many.
+
+const TOKENS = {
+  fg: "--fg",
+  muted: "--fg-muted",
+  line: "--line",
+  strong: "--line-strong",
+  raised: "--bg-raised",
+  human: "--c-human",
+  machine: "--c-machine",
+  test: "--c-test",
+  limit: "--c-limit",
+  band: "--c-band",
+  open: "--c-open",
+  danger: "--danger",
+};
+
+/** Return the colours of the page as it looks now. */
+export function readTheme() {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  document.body.append(probe);
+  const theme = {};
+  for (const [name, token] of Object.entries(TOKENS)) {
+    probe.style.color = `var(${token})`;
+    theme[name] = getComputedStyle(probe).color;
+  }
+  probe.remove();
+  theme.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  return theme;
+}
+
+/** Return the colour with this opacity (colours come as rgb() or rgba()). */
+export function fade(colour, opacity) {
+  const parts = colour.match(/[\d.]+/g).slice(0, 3);
+  return `rgba(${parts.join(", ")}, ${opacity})`;
+}
+
+const STEPS = [1, 2, 5];
+
+/** Return round numbers 1, 2, 5 x 10^k between two values, thinned to at most `most`. */
+export function logTicks(low, high, most) {
+  for (const steps of [STEPS, [1, 3], [1]]) {
+    const ticks = [];
+    for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k += 1) {
+      for (const step of steps) {
+        const value = Number((step * 10 ** k).toPrecision(1));
+        if (value >= low && value <= high) ticks.push(value);
+      }
+    }
+    if (ticks.length <= most) return ticks;
+  }
+  return [low, high];
+}
+
+/** Return an axis in the page's colours. `ticks(low, high, room)` gives the values to mark. */
+export function axis(theme, { label, format, ticks, side, size, scale }) {
+  return {
+    scale,
+    side,
+    size,
+    label,
+    labelSize: 18,
+    labelFont: theme.font,
+    labelGap: 0,
+    gap: 4,
+    font: theme.font,
+    stroke: theme.muted,
+    grid: { stroke: theme.line, width: 1 },
+    ticks: { stroke: theme.line, width: 1, size: 4 },
+    border: { show: side === 2, stroke: theme.strong, width: 1 },
+    filter: (_u, splits) => splits,
+    values: (_u, splits) => splits.map(format),
+    ...(ticks && {
+      splits: (u, _index, low, high) => {
+        const across = side === 2;
+        const room = across ? u.bbox.width / 62 : u.bbox.height / 30;
+        return ticks(low, high, Math.max(2, Math.floor(room / uPlot.pxRatio)));
+      },
+    }),
+  };
+}
+
+/** A pen for one draw of one plot: remembers where labels stand, so that they do not overlap. */
+export class Pen {
+  constructor(u, theme) {
+    this.u = u;
+    this.theme = theme;
+    this.ratio = uPlot.pxRatio;
+    this.box = u.bbox;
+    this.taken = [];
+    this.ctx = u.ctx;
+  }
+
+  x(value) {
+    return this.u.valToPos(value, "x", true);
+  }
+
+  y(value) {
+    return this.u.valToPos(value, "y", true);
+  }
+
+  /** Run `work` clipped to the plotting area. */
+  inside(work) {
+    const { left, top, width, height } = this.box;
+    this.ctx.save();
+    this.ctx.beginPath();
+    this.ctx.rect(left, top, width, height);
+    this.ctx.clip();
+    work(this.ctx);
+    this.ctx.restore();
+  }
+
+  line(points, colour, { width = 1, dash = [] } = {}) {
+    this.inside((ctx) => {
+      ctx.strokeStyle = colour;
+      ctx.lineWidth = width * this.ratio;
+      ctx.setLineDash(dash.map((d) => d * this.ratio));
+      ctx.beginPath();
+      points.forEach(([x, y], index) => (index ? ctx.lineTo(x, y) : ctx.moveTo(x, y)));
+      ctx.stroke();
+    });
+  }
+
+  /** A vertical rule with its label at the top. */
+  upright(value, text, colour, options = {}) {
+    const x = this.x(value);
+    const { top, height, left, width } = this.box;
+    if (x < left - 1 || x > left + width + 1) return;
+    this.line([[x, top], [x, top + height]], colour, { width: 1.25, dash: [4, 3], ...options });
+    this.text(text, x, top + 9 * this.ratio, colour, { align: this._side(x, text) });
+  }
+
+  /** A level rule with its label above it, at the right end unless told otherwise. */
+  level(value, text, colour, options = {}) {
+    const y = this.y(value);
+    const { left, width } = this.box;
+    this.line([[left, y], [left + width, y]], colour, { width: 1.25, dash: [6, 3], ...options });
+    const start = options.align === "start";
+    const x = start ? left + 4 * this.ratio : left + width - 4 * this.ratio;
+    this.text(text, x, y - 8 * this.ratio, colour, { align: start ? "left" : "right", pad: 0 });
+  }
+
+  /** A range of x as a shaded strip. */
+  strip(low, high, colour) {
+    const { top, height } = this.box;
+    this.inside((ctx) => {
+      ctx.fillStyle = colour;
+      const from = this.x(low);
+      ctx.fillRect(from, top, Math.max(this.ratio, this.x(high) - from), height);
+    });
+  }
+
+  /** A point with its interval; a hollow one stands for "none seen". */
+  point(x, y, low, high, colour, { hollow = false, size = 3.5 } = {}) {
+    const [px, py] = [this.x(x), this.y(y)];
+    const [from, to] = [this.y(high), Number.isFinite(low) ? this.y(low) : this.box.top + this.box.height];
+    this.line([[px, from], [px, to]], fade(colour, 0.65), { width: 1.5 });
+    this.inside((ctx) => {
+      ctx.beginPath();
+      ctx.arc(px, py, size * this.ratio, 0, 2 * Math.PI);
+      ctx.fillStyle = hollow ? this.theme.raised : colour;
+      ctx.strokeStyle = colour;
+      ctx.lineWidth = 1.5 * this.ratio;
+      ctx.fill();
+      ctx.stroke();
+    });
+  }
+
+  /** Write text on a patch of the background, moved down until it covers no other label. */
+  text(words, x, y, colour, { align = "left", pad = 5, bold = false } = {}) {
+    const { ctx, ratio } = this;
+    ctx.save();
+    ctx.font = this._font(bold);
+    ctx.textAlign = "left";
+    ctx.textBaseline = "middle";
+    const width = ctx.measureText(words).width;
+    const shift = pad * ratio;
+    const left = align === "left" ? x + shift : align === "right" ? x - shift - width : x - width / 2;
+    const height = 15 * ratio;
+    let middle = y;
+    const hits = (box) =>
+      left < box.right && left + width > box.left && Math.abs(middle - box.middle) < height;
+    for (let tries = 0; tries < 12 && this.taken.some(hits); tries += 1) middle += 5 * ratio;
+    this.taken.push({ left: left - 4 * ratio, right: left + width + 4 * ratio, middle });
+    ctx.fillStyle = fade(this.theme.raised, 0.82);
+    ctx.fillRect(left - 2 * ratio, middle - height / 2, width + 4 * ratio, height);
+    ctx.fillStyle = colour;
+    ctx.fillText(words, left, middle);
+    ctx.restore();
+  }
+
+  _font(bold) {
+    const [size, ...family] = this.theme.font.split(" ");
+    return `${bold ? 600 : 500} ${parseFloat(size) * this.ratio}px ${family.join(" ")}`;
+  }
+
+  _side(x, words) {
+    const { left, width } = this.box;
+    const room = left + width - x;
+    return room > (words.length * 6.6 + 10) * this.ratio ? "left" : "right";
+  }
+}
