@@ -48,6 +48,10 @@ class Cast:
 
 @pytest.fixture
 def cast(db) -> Cast:
+    return make_cast()
+
+
+def make_cast() -> Cast:
     def make(name: str) -> User:
         return User.objects.create_user(f"{name}@example.org", PASSWORD, display_name=name.title())
 
@@ -57,6 +61,10 @@ def cast(db) -> Cast:
 @pytest.fixture
 def project(cast) -> Project:
     """A project with three classes, its people, and no images."""
+    return make_project(cast)
+
+
+def make_project(cast: Cast) -> Project:
     project = Project.objects.create(name="Shapes", created_by=cast.owner)
     ProjectCounter.objects.create(project=project)
     for index, name in enumerate(["circle", "square", "star"]):

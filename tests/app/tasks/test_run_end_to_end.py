@@ -1,0 +1,99 @@
+"""A whole run in one process: real engine, fake trainer, answers through the real services."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+from django.db.models import Sum
+from django.test import override_settings
+
+from labelapp.models import Event, Image, Label, LedgerEntry, Project, TrainItem
+from labelapp.selectors.runs import recount, run_status
+from tests.app.conftest import make_cast, make_project
+from tests.app.tasks import driving
+
+N = 1_000
+
+
+@pytest.fixture(scope="module")
+def whole_run(django_db_setup, django_db_blocker, tmp_path_factory):
+    """One finished run for all tests of this module, in a transaction that is rolled back."""
+    root = tmp_path_factory.mktemp("run")
+    folders = {"DATA_DIR": root, "MEDIA_ROOT": root / "media", "JOBS_ROOT": root / "jobs"}
+    with (
+        django_db_blocker.unblock(),
+        transaction.atomic(),
+        override_settings(**folders, TRAINER_COMMAND=driving.FAKE_TRAINER),
+    ):
+        cast = make_cast()
+        project = make_project(cast)
+        driving.fill(project, root / "media", N)
+        driving.start(project, cast.owner)
+        driving.run_to_the_end(project, cast.annotator)
+        yield project.pk
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def finished(whole_run, db):
+    return Project.objects.select_related("counter", "run").get(pk=whole_run)
+
+
+def test_a_run_ends_with_a_label_for_every_image(finished):
+    assert Label.objects.filter(project=finished).count() == N
+    counter = finished.counter
+    parts = counter.train + counter.test + counter.audit + counter.residual + counter.machine
+    assert parts == N
+    assert counter.machine > N / 2  # the classes are easy to tell apart
+    expected = recount(finished)
+    assert {name: getattr(counter, name) for name in expected} == expected
+
+
+def test_the_ledger_adds_up_and_charges_each_label_once(finished):
+    entries = LedgerEntry.objects.filter(project=finished)
+    labels = entries.exclude(purpose="compute").aggregate(s=Sum("amount"))["s"]
+    compute = entries.filter(purpose="compute").aggregate(s=Sum("amount"))["s"]
+    human = Label.objects.filter(project=finished, source="human").count()
+    assert labels == human * Decimal("0.04")
+    assert labels == finished.counter.label_spend
+    assert compute == finished.counter.compute_spend
+    assert entries.filter(purpose="compute").count() == finished.run.iterations.count()
+
+
+def test_each_iteration_holds_what_dashboards_draw(finished):
+    for iteration in finished.run.iterations.all():
+        assert iteration.record["decision"]
+        counted = sum(iteration.histogram["right"]) + sum(iteration.histogram["wrong"])
+        assert counted == iteration.record["test_size"]
+        assert len(iteration.histogram["edges"]) == 21
+        assert iteration.dollars == Decimal("0.002500")
+    sizes = [i.train_size for i in finished.run.iterations.all()]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == TrainItem.objects.filter(run=finished.run).count()
+
+
+def test_the_machine_labels_come_with_model_margin_and_certificate(finished):
+    machine = Label.objects.filter(project=finished, source="machine")
+    assert all(0 <= label.confidence <= 1 and label.model_id for label in machine)
+    assert finished.run.certificate.content["delivered"] == machine.count()
+    known = dict(Image.objects.filter(project=finished).values_list("pk", "seq"))
+    wrong = sum(driving.true_class(known[m.image_id]) != m.class_index for m in machine)
+    assert wrong <= 0.05 * N
+
+
+def test_the_events_tell_the_story_without_gaps(finished):
+    events = list(Event.objects.filter(project=finished).order_by("seq"))
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    types = [event.type for event in events]
+    assert types[:2] == ["run.started", "batch.opened"]
+    assert types[-1] == "run.finished"
+    assert types.count("training.finished") == types.count("plan.updated")
+    assert "machine.labelled" in types
+
+
+def test_a_finished_run_says_so(finished):
+    assert run_status(finished).state == "finished"
+    assert finished.run.finished is not None
+    assert finished.run.test_marks.count() == N // 10
