@@ -1,0 +1,176 @@
+"""Bounds against brute force, allowances without float slips, the walk and its certificate."""
+
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import beta
+
+from mcal_engine import guarantees
+from mcal_engine.types import THETAS, Criterion, Target
+
+
+def exact_cdf(k, population, wrong, sample):
+    ways = sum(comb(wrong, i) * comb(population - wrong, sample - i) for i in range(k + 1))
+    return Fraction(ways, comb(population, sample))
+
+
+@st.composite
+def samples(draw):
+    population = draw(st.integers(1, 60))
+    sample = draw(st.integers(1, population))
+    return population, sample, draw(st.integers(0, sample))
+
+
+@given(samples(), st.integers(0, 60))
+def test_the_hypergeometric_cdf_is_exact(drawn, wrong):
+    population, sample, k = drawn
+    wrong = min(wrong, population)
+    found = guarantees.hypergeometric_cdf(k, population, wrong, sample)
+    assert found == pytest.approx(float(exact_cdf(k, population, wrong, sample)), abs=1e-10)
+
+
+@given(samples(), st.sampled_from([0.01, 0.025, 0.1]))
+def test_the_upper_bound_is_the_largest_number_still_plausible(drawn, level):
+    population, sample, k = drawn
+    possible = range(k, population - (sample - k) + 1)
+    plausible = [e for e in possible if exact_cdf(k, population, e, sample) > Fraction(str(level))]
+    assert guarantees.wrong_upper_bound(population, sample, k, level) == max(plausible)
+
+
+def test_the_upper_bound_of_a_whole_count_is_the_count():
+    assert guarantees.wrong_upper_bound(80, 80, 7, 0.05) == 7
+
+
+def test_a_large_population_gives_the_clopper_pearson_bound():
+    found = guarantees.wrong_upper_bound(1_300_000, 500, 12, 0.025) / 1_300_000
+    assert found == pytest.approx(beta.ppf(0.975, 13, 488), rel=1e-3)
+
+
+def test_the_bound_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    seen = rng.hypergeometric(60, 940, 100, size=3000)
+    bounds = {k: guarantees.wrong_upper_bound(1000, 100, int(k), 0.05) for k in set(seen)}
+    missed = np.mean([bounds[k] < 60 for k in seen])
+    assert missed <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 3000)
+
+
+def test_the_allowance_has_no_float_slip():
+    assert guarantees.allowance(0.29, 100, 100) == 29
+
+
+def test_a_small_set_may_not_use_up_the_whole_allowance():
+    assert guarantees.allowance(0.05, 10_000, 100) == 20
+    assert guarantees.allowance(0.3, 100, 10) == 5
+
+
+@given(st.decimals("0.001", "0.999", places=3), st.integers(1, 10**6), st.integers(0, 10**6))
+def test_the_allowance_is_exact(epsilon, n, size):
+    exact = Fraction(epsilon)
+    inside = min(4 * exact, Fraction(1, 2))
+    expected = min(exact * n // 1, inside * size // 1)
+    assert guarantees.allowance(float(epsilon), n, size) == expected
+
+
+def candidates(rate, *, n=10_000, remainder=8000, tests=400):
+    """Return nested sets whose T counts show exactly `rate(theta)`."""
+    counts = tuple(round(theta * tests) for theta in THETAS)
+    return guarantees.Candidates(
+        n=n,
+        thresholds=THETAS,
+        sizes=tuple(round(theta * remainder) for theta in THETAS),
+        tests=counts,
+        errors=tuple(round(rate(t) * c) for t, c in zip(THETAS, counts, strict=True)),
+    )
+
+
+def test_a_useless_model_machine_labels_nothing():
+    walk = guarantees.walk(candidates(lambda theta: 0.9), Target(0.05))
+    assert (walk.accepted, walk.size, walk.wrong) == (None, 0, 0)
+
+
+def test_a_perfect_model_machine_labels_everything():
+    walk = guarantees.walk(candidates(lambda theta: 0.0), Target(0.05))
+    assert walk.size == 8000
+
+
+def test_the_accepted_set_fits_and_the_next_one_does_not():
+    made = candidates(lambda theta: 0.1 * theta**2)
+    walk = guarantees.walk(made, Target(0.05))
+    assert walk.bounds[walk.accepted] <= walk.allowances[walk.accepted]
+    assert walk.bounds[walk.accepted + 1] > walk.allowances[walk.accepted + 1]
+
+
+def test_the_walk_does_not_jump_over_a_failure():
+    bump = candidates(lambda theta: 0.5 if theta == 0.3 else 0.0)
+    walk = guarantees.walk(bump, Target(0.05))
+    assert THETAS[walk.accepted] == 0.25
+
+
+def test_sets_that_too_few_test_images_judge_are_not_accepted():
+    assert guarantees.walk(candidates(lambda theta: 0.0, tests=29), Target(0.05)).size == 0
+
+
+def test_more_confidence_takes_a_smaller_set():
+    made = candidates(lambda theta: 0.1 * theta**2)
+    loose = guarantees.walk(made, Target(0.05, alpha=0.2))
+    strict = guarantees.walk(made, Target(0.05, alpha=0.001))
+    assert strict.size < loose.size
+
+
+def test_plug_in_takes_the_estimate_for_the_truth():
+    made = candidates(lambda theta: 0.1 * theta)
+    target = Target(0.05, criterion=Criterion.PLUG_IN)
+    walk = guarantees.walk(made, target)
+    share = made.errors[walk.accepted] / made.tests[walk.accepted]
+    assert share * walk.size <= 500
+    assert walk.size > guarantees.walk(made, Target(0.05)).size
+
+
+def test_per_s_keeps_the_error_inside_below_epsilon():
+    made = candidates(lambda theta: 0.1 * theta)
+    walk = guarantees.walk(made, Target(0.05, criterion=Criterion.PER_S))
+    assert THETAS[walk.accepted] == 0.5
+
+
+@settings(max_examples=30)
+@given(st.integers(40, 400), st.integers(15, 25), st.sampled_from([0.02, 0.05, 0.1]))
+def test_the_planners_largest_rate_is_what_the_walk_would_accept(tests, times, epsilon):
+    target, size = Target(epsilon), tests * times
+    rate = guarantees.largest_rate(10_000, np.array([size * 1.0]), np.array([tests * 1.0]), target)
+    level, allowed = 0.025, guarantees.allowance(epsilon, 10_000, size)
+
+    def accepted(k):
+        return guarantees.wrong_upper_bound(size + tests, tests, k, level) - k <= allowed
+
+    count = int(rate[0] * tests)
+    if rate[0] < 0:
+        assert not accepted(1)
+    else:
+        assert accepted(max(count - 1, 0))
+        assert not accepted(count + 2)
+
+
+def test_the_certificate_can_be_recomputed_from_itself():
+    made, target = candidates(lambda theta: 0.1 * theta**2), Target(0.05)
+    paper = guarantees.certificate(made, guarantees.walk(made, target), target, "hash", 7)
+    again = guarantees.Candidates(
+        n=paper["n"],
+        thresholds=tuple(paper["thresholds"]),
+        sizes=tuple(paper["sizes"]),
+        tests=tuple(paper["test_counts"]),
+        errors=tuple(paper["test_errors"]),
+    )
+    walk = guarantees.walk(again, Target(paper["epsilon"], paper["alpha"]))
+    assert walk.size == paper["machine_labels"]
+    assert walk.wrong == paper["wrong_at_most"]
+    assert paper["promise"] == "estimated with a margin"
+
+
+def test_a_plug_in_certificate_claims_no_margin():
+    made, target = candidates(lambda theta: 0.0), Target(0.05, criterion=Criterion.PLUG_IN)
+    paper = guarantees.certificate(made, guarantees.walk(made, target), target, "hash", 7)
+    assert paper["promise"] == "estimate without a margin"
