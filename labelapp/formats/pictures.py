@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = {
@@ -128,7 +127,7 @@ def _oriented_size(image: Image.Image) -> tuple[int, int]:
 def _plain(image: Image.Image) -> Image.Image:
     """Convert every pixel format to L or RGB."""
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return _high_bytes(image)
     if image.mode in {"I", "F"}:
         return _stretched(image)
     if image.mode in {"L", "RGB"} and "transparency" not in image.info:
@@ -141,8 +140,17 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _high_bytes(image: Image.Image) -> Image.Image:
+    """Map 16-bit grey to 8 bits by its scale; Pillow's own conversion clips at 255."""
+    import numpy as np  # noqa: PLC0415 - rarely needed, and web processes stay small
+
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
 def _stretched(image: Image.Image) -> Image.Image:
     """Map 32-bit grey values to 0..255; 16-bit values in a 32-bit image keep their scale."""
+    import numpy as np  # noqa: PLC0415 - rarely needed, and web processes stay small
+
     values = np.asarray(image, dtype=np.float64)
     values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())

@@ -17,7 +17,6 @@ from pathlib import Path
 from django.conf import settings
 
 from labelapp.errors import BadArchiveError, InvalidInputError
-from labelapp.formats import demo_set
 from labelapp.formats.archives import ArchiveEntry, ArchiveLimits, ZipSource, clean_name, is_junk
 from labelapp.formats.pictures import PictureError
 from labelapp.models import Import
@@ -57,7 +56,9 @@ def open_source(record: Import) -> Iterator[Source]:
     elif record.kind == Import.Kind.FILES:
         yield _listed_source(record, upload_folder(record.pk) / "files")
     else:
-        yield Source(len(demo_set.demo_labels()), _demo_files)
+        from labelapp.formats import demo_set  # noqa: PLC0415 - numpy; web processes stay small
+
+        yield Source(len(demo_set.demo_labels()), partial(_demo_files, demo_set.demo_images))
 
 
 def archive_limits() -> ArchiveLimits:
@@ -159,6 +160,8 @@ def _read_entry(archive: ZipSource, entry: ArchiveEntry) -> bytes:
         raise PictureError("unreadable", "The archive is broken here.") from error
 
 
-def _demo_files(start: int) -> Iterator[SourceFile]:
-    for name, data, _label in islice(demo_set.demo_images(), start, None):
+def _demo_files(
+    images: Callable[[], Iterator[tuple[str, bytes, int]]], start: int
+) -> Iterator[SourceFile]:
+    for name, data, _label in islice(images(), start, None):
         yield SourceFile(name, partial(bytes, data))

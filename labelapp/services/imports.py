@@ -87,7 +87,11 @@ def open_upload(*, access: Access, kind: str) -> Import:
     check_may_import(access)
     if kind not in {Import.Kind.FILES, Import.Kind.ZIP}:
         raise InvalidInputError("There is no such kind of upload.", kind=kind)
-    return _new_import(access, kind, "upload", Import.State.UPLOADING)
+    with transaction.atomic():
+        record = _new_import(access, kind, "", Import.State.UPLOADING)
+        record.source = str(record.pk)  # its folder below UPLOADS_ROOT
+        record.save(update_fields=["source"])
+    return record
 
 
 def finish_upload(*, access: Access, import_id: int, expected: int | None = None) -> Import:

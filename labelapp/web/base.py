@@ -7,7 +7,8 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from labelapp.models import User
 from labelapp.rights import Right
@@ -24,8 +25,8 @@ def person(request: HttpRequest) -> User:
 def project_page(
     right: Right | None = None,
 ) -> Callable[
-    [Callable[Concatenate[HttpRequest, Access, P], HttpResponse]],
-    Callable[..., HttpResponse],
+    [Callable[Concatenate[HttpRequest, Access, P], HttpResponseBase]],
+    Callable[..., HttpResponseBase],
 ]:
     """Decorate a view of one project: signs in, finds the project, checks the right.
 
@@ -33,11 +34,11 @@ def project_page(
     """
 
     def decorate(
-        view: Callable[Concatenate[HttpRequest, Access, P], HttpResponse],
-    ) -> Callable[..., HttpResponse]:
+        view: Callable[Concatenate[HttpRequest, Access, P], HttpResponseBase],
+    ) -> Callable[..., HttpResponseBase]:
         @login_required
         @wraps(view)
-        def inner(request: HttpRequest, pid: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        def inner(request: HttpRequest, pid: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
             return view(request, access(person(request), pid, right), *args, **kwargs)
 
         return inner

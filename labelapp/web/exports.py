@@ -1,7 +1,110 @@
-"""Pages: exports."""
+"""The page of a project's exports: make files, download them."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+import json
 
-urlpatterns: list[URLPattern] = []
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
+
+from labelapp import queue
+from labelapp.errors import AppError, NotFoundError
+from labelapp.models import Export
+from labelapp.rights import Right
+from labelapp.selectors.exports import certificate, export_views, finished_export, preview
+from labelapp.selectors.projects import Access
+from labelapp.services import exports
+from labelapp.services.image_files import media_path
+from labelapp.web.base import project_page
+from labelapp.web.downloads import file_response, stream_response
+
+
+@require_http_methods(["GET", "POST"])
+@project_page(Right.EXPORT)
+def project_export(request: HttpRequest, access: Access) -> HttpResponse:
+    """Show what can be exported; POST has a file made."""
+    if request.method == "POST":
+        return _start(request, access)
+    context = {
+        **_files_context(access),
+        "active": "export",
+        "preview": preview(access.project),
+        "certificate": certificate(access.project),
+    }
+    return render(request, "exports/page.html", context)
+
+
+def _start(request: HttpRequest, access: Access) -> HttpResponse:
+    try:
+        exports.start_export(
+            access=access,
+            format=request.POST.get("format", ""),
+            with_images=request.POST.get("with_images") == "1",
+        )
+    except AppError as error:
+        messages.error(request, error.message)
+    return redirect("project_export", access.project.public_id)
+
+
+@require_GET
+@project_page(Right.EXPORT)
+def export_files(request: HttpRequest, access: Access) -> HttpResponse:
+    """Show the files; the page asks each second while one is being made."""
+    return render(request, "exports/_files.html", _files_context(access))
+
+
+def _files_context(access: Access) -> dict[str, object]:
+    views = export_views(access.project)
+    live = any(view.live for view in views)
+    return {
+        "access": access,
+        "exports": views,
+        "live": live,
+        "no_worker": live and not queue.worker_alive(),
+    }
+
+
+@require_safe
+@project_page(Right.EXPORT)
+def export_download(request: HttpRequest, access: Access, export_id: int) -> HttpResponseBase:
+    """Send a finished file; Range is understood."""
+    record: Export = finished_export(access.project, export_id)
+    return file_response(request, media_path(record.file_key), name=record.file_name)
+
+
+@require_GET
+@project_page(Right.EXPORT)
+def export_csv(request: HttpRequest, access: Access) -> HttpResponseBase:
+    """Send the labels as they are now, without a worker."""
+    name = exports.download_name(access.project, "labels.csv")
+    stream = exports.csv_stream(access.project)
+    return stream_response(stream, name=name, content_type="text/csv; charset=utf-8")
+
+
+@require_GET
+@project_page(Right.EXPORT)
+def export_certificate(request: HttpRequest, access: Access) -> HttpResponse:
+    """Send the certificate of a finished run as JSON."""
+    found = certificate(access.project)
+    if found is None:
+        raise NotFoundError("There is no certificate before the run has finished.")
+    name = exports.download_name(access.project, "certificate.json")
+    return HttpResponse(
+        json.dumps(found, indent=2, ensure_ascii=False) + "\n",
+        content_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+_PAGE = "p/<str:pid>/export/"
+urlpatterns = [
+    path(_PAGE, project_export, name="project_export"),
+    path(f"{_PAGE}files/", export_files, name="export_files"),
+    path(f"{_PAGE}labels.csv", export_csv, name="export_csv"),
+    path(f"{_PAGE}certificate.json", export_certificate, name="export_certificate"),
+    path(f"{_PAGE}<int:export_id>/download/", export_download, name="export_download"),
+]

@@ -1,0 +1,84 @@
+"""Reads for the page of a project's exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count
+
+from labelapp.errors import NotFoundError
+from labelapp.models import Certificate, Export, ImageAlias, Label, Project, ProjectCounter
+
+
+def certificate(project: Project) -> dict[str, Any] | None:
+    """Return the certificate of a finished run with its hash, or None."""
+    found = Certificate.objects.filter(run__project=project).first()
+    if found is None or project.status != Project.Status.FINISHED:
+        return None
+    return {"content": found.content, "sha256": found.sha256, "created": found.created.isoformat()}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an export made now would hold."""
+
+    images: int
+    duplicates: int
+    human: int
+    machine: int
+
+    @property
+    def unlabelled(self) -> int:
+        """Images that keep their row without a label."""
+        return max(0, self.images - self.human - self.machine)
+
+
+def preview(project: Project) -> Preview:
+    """Count before an export is made."""
+    by_source = dict(
+        Label.objects.filter(project=project)
+        .values_list("source")
+        .annotate(labels=Count("pk"))
+        .order_by()
+    )
+    return Preview(
+        images=ProjectCounter.objects.values_list("images", flat=True).get(project=project),
+        duplicates=ImageAlias.objects.filter(image__project=project).count(),
+        human=by_source.get(Label.Source.HUMAN, 0),
+        machine=by_source.get(Label.Source.MACHINE, 0),
+    )
+
+
+@dataclass(frozen=True)
+class ExportView:
+    """An export as the page shows it."""
+
+    record: Export
+    title: str
+    live: bool
+    ready: bool
+
+
+def export_views(project: Project) -> list[ExportView]:
+    """Return the project's latest exports, newest first."""
+    records = project.exports.select_related("created_by").order_by("-pk")[:20]
+    return [_view(record) for record in records]
+
+
+def _view(record: Export) -> ExportView:
+    title = {"csv": "CSV", "coco": "COCO"}.get(record.format, record.format)
+    return ExportView(
+        record=record,
+        title=f"{title} with images" if record.with_images else title,
+        live=record.state in {Export.State.WAITING, Export.State.RUNNING},
+        ready=record.state == Export.State.DONE,
+    )
+
+
+def finished_export(project: Project, export_id: int) -> Export:
+    """Return an export of this project that can be downloaded; raise NotFoundError."""
+    record = Export.objects.filter(project=project, pk=export_id, state=Export.State.DONE).first()
+    if record is None:
+        raise NotFoundError("There is no such file.")
+    return record

@@ -1,0 +1,211 @@
+"""Make data sets for download, in the background, with memory that does not grow."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from labelapp import events, queue
+from labelapp.errors import ForbiddenError, InvalidInputError
+from labelapp.formats.coco import coco_chunks
+from labelapp.formats.csv_labels import csv_chunks
+from labelapp.models import Export, Project
+from labelapp.rights import Right
+from labelapp.selectors import export_rows as rows
+from labelapp.selectors.exports import certificate, preview
+from labelapp.selectors.projects import Access
+from labelapp.services.image_files import media_path
+
+T = TypeVar("T")
+FORMATS = {"csv": "CSV", "coco": "COCO"}
+KEPT = 5  # finished files of one kind; older ones are removed
+LIVE = (Export.State.WAITING, Export.State.RUNNING)
+
+
+class Control(Protocol):
+    """What the worker hands to a job: it reports progress and raises when the job has to end."""
+
+    def tick(
+        self, progress: float | None = None, message: str = "", seconds_left: float | None = None
+    ) -> None:
+        """Say that the job lives and how far it is (0..1)."""
+
+
+def start_export(*, access: Access, format: str, with_images: bool = False) -> Export:
+    """Have a file made in the background; one of the same kind that is under way is returned.
+
+    `format` is csv or coco; `with_images` puts the originals into the COCO zip. Raises
+    ForbiddenError, InvalidInputError.
+    """
+    if not access.may(Right.EXPORT):
+        raise ForbiddenError("Your role in this project does not allow this.")
+    if format not in FORMATS or (with_images and format == "csv"):
+        raise InvalidInputError("There is no such format.", format=format)
+    kind = {"project": access.project, "format": format, "with_images": with_images}
+    with transaction.atomic():
+        Project.objects.select_for_update().get(pk=access.project.pk)
+        record = Export.objects.filter(**kind, state__in=LIVE).first()
+        if record is None:
+            record = Export.objects.create(**kind, created_by=access.user)
+            queue.enqueue(
+                "export", f"export:{record.pk}", project_id=record.project_id, target=record.pk
+            )
+    return record
+
+
+def csv_stream(project: Project) -> Iterator[bytes]:
+    """Yield the CSV as it is now."""
+    return csv_chunks(rows.label_rows(project))
+
+
+def download_name(project: Project, suffix: str, when: datetime | None = None) -> str:
+    """Return a file name that says what is inside, e.g. `shapes-20260131-1200-labels.csv`."""
+    stem = slugify(project.name) or project.public_id
+    return f"{stem[:60]}-{when or timezone.now():%Y%m%d-%H%M}-{suffix}"
+
+
+def run_export(export_id: int, control: Control) -> None:
+    """Make the file of an export; called by the worker, harmless when repeated."""
+    Export.objects.filter(pk=export_id, state=Export.State.WAITING).update(
+        state=Export.State.RUNNING
+    )
+    record = Export.objects.select_related("project").filter(pk=export_id).first()
+    if record is None or record.state != Export.State.RUNNING:
+        return
+    try:
+        _make(record, control)
+    except queue.JobCancelled:
+        _end(record, Export.State.FAILED, message="Cancelled.")
+        raise
+    except OSError as error:
+        _end(record, Export.State.FAILED, message=_words(error))
+
+
+def _make(record: Export, control: Control) -> None:
+    suffix = "labels.csv" if record.format == "csv" else "coco.zip"
+    name = download_name(record.project, suffix, record.created)
+    key = f"exports/{record.project.public_id}/{record.pk}/{name}"
+    path = media_path(key)
+    temporary = path.with_name(f".{name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write = _write_csv if record.format == "csv" else _write_coco
+    try:
+        count = write(record, temporary, control)
+        _settled_rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    size = path.stat().st_size
+    _end(record, Export.State.DONE, file_key=key, file_name=name, rows=count, size=size)
+    _prune(record)
+
+
+def _write_csv(record: Export, path: Path, control: Control) -> int:
+    progress = _Progress(record.project, control, passes=1)
+    with path.open("wb") as out:
+        out.writelines(csv_chunks(progress.counted(rows.label_rows(record.project))))
+    return progress.done
+
+
+def _write_coco(record: Export, path: Path, control: Control) -> int:
+    """Write the zip that readers expect: annotations/labels_train.json, images/train/..."""
+    project = record.project
+    ambiguous = rows.ambiguous_names(project)
+    progress = _Progress(project, control, passes=3 if record.with_images else 2)
+    with zipfile.ZipFile(path, "w") as archive:
+        _write_annotations(archive, project, ambiguous, progress)
+        entries = progress.done // 2
+        if record.with_images:
+            for name, key in progress.counted(rows.image_files(project, ambiguous)):
+                archive.write(media_path(key), f"images/train/{name}")
+    return entries
+
+
+def _write_annotations(
+    archive: zipfile.ZipFile, project: Project, ambiguous: frozenset[str], progress: _Progress
+) -> None:
+    chunks = coco_chunks(
+        info=_info(project),
+        class_names=rows.class_names(project),
+        rows=lambda: progress.counted(rows.coco_rows(project, ambiguous)),
+    )
+    entry = zipfile.ZipInfo("annotations/labels_train.json", timezone.now().timetuple()[:6])
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    with archive.open(entry, "w", force_zip64=True) as out:
+        for chunk in chunks:
+            out.write(chunk)
+
+
+def _info(project: Project) -> dict[str, Any]:
+    """Describe the data set; a finished one carries its certificate."""
+    now = timezone.now()
+    return {
+        "description": project.name,
+        "version": "1.0",
+        "year": now.year,
+        "contributor": "",
+        "url": "",
+        "date_created": now.isoformat(timespec="seconds"),
+        "certificate": certificate(project),
+    }
+
+
+class _Progress:
+    """Counts rows as they pass and tells the worker."""
+
+    def __init__(self, project: Project, control: Control, *, passes: int) -> None:
+        files = preview(project)
+        self.total = max(1, (files.images + files.duplicates) * passes)
+        self.control = control
+        self.done = 0
+
+    def counted(self, items: Iterable[T]) -> Iterator[T]:
+        """Pass the items on; the worker hears of every hundredth."""
+        for item in items:
+            self.done += 1
+            if self.done % 100 == 0:
+                self.control.tick(self.done / self.total, f"{self.done:,} of {self.total:,} rows")
+            yield item
+
+
+def _settled_rename(temporary: Path, path: Path) -> None:
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    temporary.replace(path)
+
+
+def _end(record: Export, state: str, **changes: Any) -> None:
+    running = Export.objects.filter(pk=record.pk, state=Export.State.RUNNING)
+    with transaction.atomic():
+        if running.update(state=state, finished=timezone.now(), **changes):
+            payload = {"export": record.pk, "format": record.format, "state": state}
+            events.record(record.project_id, "export.finished", payload)
+
+
+def _prune(record: Export) -> None:
+    """Remove older files of the same kind: data sets are large."""
+    done = Export.objects.filter(
+        project_id=record.project_id,
+        format=record.format,
+        with_images=record.with_images,
+        state=Export.State.DONE,
+    ).order_by("-pk")
+    for old in done[KEPT:]:
+        shutil.rmtree(media_path(old.file_key).parent, ignore_errors=True)
+        old.delete()
+
+
+def _words(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "The disk is full. Free some space, then export again."
+    return f"Writing the file failed: {error.strerror or error}."
