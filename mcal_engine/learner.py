@@ -65,7 +65,7 @@ class SyntheticLearner:
         if not self.learnable:
             return np.full(len(self.labels), chance)
         hardness = np.random.default_rng([self.world, 1]).random(len(self.labels))
-        mean = self.level * (size / 100) ** -self.gamma
+        mean = self.level * (max(size, 1) / 100) ** -self.gamma
         steep = self.steepness
         return np.asarray(np.minimum(mean * (steep + 1) * hardness**steep, chance))
 
