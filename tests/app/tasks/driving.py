@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import uuid
 from pathlib import Path
 
@@ -16,8 +15,9 @@ from labelapp.rights import Right
 from labelapp.selectors.projects import Access, access
 from labelapp.services import labelling, runs
 from labelapp.services.leases import task_token
+from tests.app.tasks.driving_commands import FAKE_TRAINER
 
-FAKE_TRAINER = [sys.executable, str(Path(__file__).with_name("fake_trainer.py"))]
+__all__ = ["FAKE_TRAINER"]
 
 
 def true_class(seq: int, classes: int = 3) -> int:
