@@ -36,15 +36,19 @@ def main(folder: str | Path) -> int:
     Reads request.json (its fields: `job.JobRequest`); writes progress.json, model.pt, pred.npy,
     uncertainty.npy and last result.json.
     """
-    job = Path(folder)
     stop = threading.Event()
     watch_sigterm(stop)
     watch_stdin()
+    return run(Path(folder), stop.is_set)
+
+
+def run(job: Path, cancelled: Callable[[], bool]) -> int:
+    """Do the job in this process, without watching signals or the standard input."""
     if not job.is_dir():
-        print(f"There is no job folder {job}.", file=sys.stderr)  # noqa: T201  nowhere else to say it
+        sys.stderr.write(f"There is no job folder {job}.\n")
         return FAILED
     (job / "result.json").unlink(missing_ok=True)
-    return _finish(job, lambda: _work(job, stop.is_set))
+    return _finish(job, lambda: _work(job, cancelled))
 
 
 def _work(job: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
