@@ -109,6 +109,17 @@ def all_people() -> QuerySet[User]:
     )
 
 
+def may_create_projects(user: User) -> bool:
+    """Tell whether this person may make projects: the installation's owner, and managers.
+
+    People who only label may not: a project takes disk and computing time.
+    """
+    return user.is_superuser or user.memberships.filter(role__in=_MAKERS).exists()
+
+
+_MAKERS = (Role.OWNER, Role.MANAGER)
+
+
 def sole_owner_of(user: User) -> QuerySet[Membership]:
     """Return the memberships in which this person is the only active owner."""
     others = Membership.objects.filter(role=Role.OWNER, user__is_active=True).exclude(user=user)

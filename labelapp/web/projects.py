@@ -9,10 +9,11 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from labelapp.errors import InvalidInputError
+from labelapp.errors import ForbiddenError, InvalidInputError
 from labelapp.models import Project
 from labelapp.rights import Right
 from labelapp.selectors.dashboard_words import money, share
+from labelapp.selectors.people import may_create_projects
 from labelapp.selectors.project_list import ProjectRow, count_archived, project_rows
 from labelapp.selectors.projects import Access, visible_projects
 from labelapp.services import class_lists, people, projects
@@ -30,6 +31,7 @@ def project_list(request: HttpRequest) -> HttpResponse:
     archived = request.GET.get("archived") == "1"
     rows = project_rows(user, archived=archived)
     context = {
+        "may_create": may_create_projects(user),
         "rows": [(row, *_money_words(row)) for row in rows],
         "archived": archived,
         "archived_count": count_archived(user),
@@ -57,6 +59,8 @@ def project_menu(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def project_new(request: HttpRequest) -> HttpResponse:
     """Make a project, then go on to its images."""
+    if not may_create_projects(person(request)):
+        raise ForbiddenError("Annotators do not make projects: ask the owner of this installation.")
     form = ProjectForm(request.POST or None, initial=NEW_PROJECT)
     if request.method == "POST" and form.is_valid():
         try:
