@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from django.urls import reverse
 from django.utils import timezone
 
 from labelapp.models import Answer, Image, LabelBatch, Project, User
@@ -99,7 +100,7 @@ def describe_tasks(
 
 def image_address(project: Project, seq: int) -> str:
     """Return the address of the display-size copy of an image."""
-    return f"/p/{project.public_id}/images/{seq}/display/"
+    return reverse("image_display", args=[project.public_id, seq])
 
 
 def open_batches(project: Project) -> dict[int, OpenBatch]:
