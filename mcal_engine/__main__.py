@@ -88,6 +88,7 @@ def _simulate(options: argparse.Namespace) -> int:
         max_rounds=options.max_rounds,
     )
     validate(config)
+    _check_target(options.json)
     _say(f"{config.n:,} images, {config.classes} classes, epsilon {config.target.epsilon:g}\n")
     _say(HEADER)
     result = simulate.run(config, simulate.Oracle(data.labels), _learner(data, options), _row)
@@ -129,6 +130,12 @@ def _summary(result: dict[str, object]) -> str:
         f"against ${cost['human_only']:,.2f} by hand: saves {result['savings']:.1%}\n"
         f"{result['stop_reason']}; {result['wall_seconds']:.0f} s"
     )
+
+
+def _check_target(path: Path | None) -> None:
+    """Find out before a long run, not after it, that its result has no place to go."""
+    if path is not None and not path.parent.is_dir():
+        raise EngineError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def _write(path: Path, result: dict[str, object]) -> None:

@@ -13,7 +13,16 @@ from decimal import ROUND_FLOOR, Decimal
 import numpy as np
 from scipy.special import betainc, gammaln
 
-from mcal_engine.types import THETAS, Criterion, FloatArray, Target
+from mcal_engine import selection
+from mcal_engine.types import (
+    THETAS,
+    Criterion,
+    FloatArray,
+    Pool,
+    RunConfig,
+    Scores,
+    Target,
+)
 
 MIN_TEST = 30
 """A threshold is judged only with this many test images below it."""
@@ -75,6 +84,22 @@ class Candidates:
     sizes: tuple[int, ...]
     tests: tuple[int, ...]
     errors: tuple[int, ...]
+
+
+def count_candidates(pool: Pool, scores: Scores, config: RunConfig) -> Candidates:
+    """Count S and T below each threshold. A mark without a label counts as a wrong one."""
+    n = int(config.n - pool.excluded.sum())
+    left = scores.uncertainty[pool.remainder]
+    cuts = selection.thresholds(left, n, config.target.criterion)
+    certain = scores.uncertainty[pool.test]
+    wrong = scores.pred[pool.test] != pool.labels[pool.test]
+    return Candidates(
+        n=n,
+        thresholds=tuple(float(cut) for cut in cuts),
+        sizes=tuple(int((left <= cut).sum()) for cut in cuts),
+        tests=tuple(int((certain <= cut).sum()) for cut in cuts),
+        errors=tuple(int((wrong & (certain <= cut)).sum()) for cut in cuts),
+    )
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,6 @@ from mcal_engine.types import (
     Purpose,
     Request,
     RunConfig,
-    Scores,
     Stored,
     Target,
     Trained,
@@ -118,7 +117,7 @@ def _after_batch(state: McalState, answer: Labelled) -> Step:
 
 def _after_training(state: McalState, answer: Trained) -> Step:
     pool, config = answer.pool, state.config
-    candidates = count_candidates(pool, answer.scores, config)
+    candidates = guarantees.count_candidates(pool, answer.scores, config)
     walk = guarantees.walk(candidates, config.target)
     seconds = state.compute_seconds + answer.train_seconds + answer.score_seconds
     spent = costs.compute_dollars(seconds, config.prices)
@@ -138,22 +137,6 @@ def _after_training(state: McalState, answer: Trained) -> Step:
     open_items = np.flatnonzero(~pool.train & ~pool.excluded).astype(np.int64)
     batch = selection.acquire(config, open_items, answer.scores, state.delta, state.iteration)
     return _ask_batch(state, Purpose.TRAIN, batch, pool)
-
-
-def count_candidates(pool: Pool, scores: Scores, config: RunConfig) -> guarantees.Candidates:
-    """Count S and T below each threshold. A mark without a label counts as a wrong one."""
-    n = int(config.n - pool.excluded.sum())
-    left = scores.uncertainty[pool.remainder]
-    cuts = selection.thresholds(left, n, config.target.criterion)
-    certain = scores.uncertainty[pool.test]
-    wrong = scores.pred[pool.test] != pool.labels[pool.test]
-    return guarantees.Candidates(
-        n=n,
-        thresholds=tuple(float(cut) for cut in cuts),
-        sizes=tuple(int((left <= cut).sum()) for cut in cuts),
-        tests=tuple(int((certain <= cut).sum()) for cut in cuts),
-        errors=tuple(int((wrong & (certain <= cut)).sum()) for cut in cuts),
-    )
 
 
 def _measure(

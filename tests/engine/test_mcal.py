@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mcal_engine import mcal
+from mcal_engine import guarantees, mcal
 from mcal_engine.errors import InvalidAnswerError, InvalidConfigError
 from mcal_engine.types import (
     CertificateKind,
@@ -122,7 +122,7 @@ def test_permuting_the_marks_changes_no_batch():
 def test_a_mark_that_could_not_be_labelled_counts_as_wrong():
     labels = np.array([0, 0, 0, -1, -1, -1])
     seen = pool(6, train=[0], marked=[1, 2, 3], labels=labels, excluded=[3])
-    found = mcal.count_candidates(seen, scores([0.1] * 6), config(6))
+    found = guarantees.count_candidates(seen, scores([0.1] * 6), config(6))
     assert (found.tests[-1], found.errors[-1], found.n) == (3, 1, 5)
 
 
