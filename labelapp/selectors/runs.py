@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from labelapp.models import Import, Label, LabelBatch, Project, Run, TestMark, TrainItem
+from labelapp.models import (
+    Import,
+    Label,
+    LabelBatch,
+    Project,
+    ProjectCounter,
+    Run,
+    TestMark,
+    TrainItem,
+)
 from labelapp.selectors.jobs import JobView, live_job, worker_alive
 
 START_WORKER = "No worker is running. Start one with `make run` or `python manage.py worker`."
@@ -59,7 +68,7 @@ def _before_start(project: Project) -> RunStatus:
         message = "Images are being imported."
         left = job.seconds_left if job else None
         return RunStatus("importing", message, left, "Start the run when they are in.", job)
-    if not project.counter.images:
+    if not ProjectCounter.objects.filter(project_id=project.pk, images__gt=0).exists():
         return RunStatus("setup", "There are no images yet.", next_step="Import images.")
     if project.classes.filter(archived=False).count() < 2:
         return RunStatus("setup", "At least two classes are needed.", next_step="Add classes.")

@@ -18,7 +18,16 @@ from django.utils import timezone
 
 from labelapp import engine, events, queue
 from labelapp.errors import ConflictError, InvalidInputError, TooFewImagesError
-from labelapp.models import Import, Iteration, Job, LabelBatch, ModelVersion, Project, Run
+from labelapp.models import (
+    Import,
+    Iteration,
+    Job,
+    LabelBatch,
+    ModelVersion,
+    Project,
+    ProjectCounter,
+    Run,
+)
 from labelapp.selectors.projects import Access, active_classes
 from labelapp.services import audit, batches
 
@@ -39,7 +48,7 @@ class FirstPurchase:
 
 def first_purchase(project: Project) -> FirstPurchase:
     """Return what a start would buy first and for how much (at most: T and B_0 may overlap)."""
-    images, classes = project.counter.images, len(active_classes(project))
+    images, classes = _images(project), len(active_classes(project))
     test, seed = engine.first_purchase(project, images=images, classes=classes)
     price = project.price_per_label * project.overlap
     return FirstPurchase(test, seed, (test + seed) * price)
@@ -53,7 +62,7 @@ def start_run(*, access: Access) -> Run:
     """
     project = access.project
     check_ready(project)
-    images, classes = project.counter.images, len(active_classes(project))
+    images, classes = _images(project), len(active_classes(project))
     try:
         config, step = engine.first_step(project, images=images, classes=classes)
     except engine.RefusedError as error:
@@ -89,7 +98,7 @@ def check_ready(project: Project) -> None:
 
 def _check_images(project: Project, classes: int) -> None:
     """T is at most a tenth of the images, so small projects fail on B_0: 6 images per class."""
-    images = project.counter.images
+    images = _images(project)
     test, seed = engine.first_purchase(project, images=images, classes=classes)
     needed = max(test + seed, 10)
     if images < needed:
@@ -99,6 +108,11 @@ def _check_images(project: Project, classes: int) -> None:
             images=images,
             needed=needed,
         )
+
+
+def _images(project: Project) -> int:
+    """Count the images by the counter's row: the project's copy may be of before an import."""
+    return ProjectCounter.objects.values_list("images", flat=True).get(project_id=project.pk)
 
 
 # --- pause and resume ----------------------------------------------------------------------------
