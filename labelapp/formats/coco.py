@@ -91,4 +91,4 @@ def _joined(entries: Iterable[dict[str, Any]], *, per_chunk: int = 500) -> Itera
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps(value).encode("ascii")  # readers open the file in whatever encoding

@@ -41,14 +41,14 @@ COLUMNS = tuple(field.name for field in fields(LabelRow))
 
 def csv_chunks(rows: Iterable[LabelRow], *, rows_per_chunk: int = 1000) -> Iterator[bytes]:
     """Yield the file in pieces, header first; memory does not grow with the rows."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    buffer = _Lines()
+    writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
     for number, row in enumerate(rows, start=1):
         writer.writerow([_cell(getattr(row, column)) for column in COLUMNS])
         if number % rows_per_chunk == 0:
-            yield _taken(buffer)
-    yield _taken(buffer)
+            yield buffer.taken()
+    yield buffer.taken()
 
 
 def escape(text: str) -> str:
@@ -67,8 +67,19 @@ def _cell(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _taken(buffer: io.StringIO) -> bytes:
-    data = buffer.getvalue().encode("utf-8", "replace")
-    buffer.seek(0)
-    buffer.truncate()
-    return data
+class _Lines:
+    """Collects the writer's lines, which end in CRLF so that it quotes a lone CR, ended by LF."""
+
+    def __init__(self) -> None:
+        self._buffer = io.StringIO()
+
+    def write(self, line: str) -> int:
+        """Take one line, as csv.writer gives it."""
+        return self._buffer.write(line.removesuffix("\r\n") + "\n")
+
+    def taken(self) -> bytes:
+        """Return what has come in since the last time."""
+        data = self._buffer.getvalue().encode("utf-8", "replace")
+        self._buffer.seek(0)
+        self._buffer.truncate()
+        return data
