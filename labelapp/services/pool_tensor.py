@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 64
 MIN_SIDE = 16  # smaller images are scaled up: networks need something to convolve
+_PAGE = 1_000
 PADDING = 128  # mid-grey around images of another shape
 
 Report = Callable[[float], None]
@@ -109,8 +110,15 @@ def _all_grey(project: Project, n: int) -> bool:
 
 
 def _images(project: Project, n: int) -> Iterator[Image]:
-    rows = Image.objects.filter(project=project, seq__lt=n).order_by("seq")
-    return rows.only("seq", "name", "original_key").iterator(chunk_size=1_000)
+    """Yield the images in order, page by page.
+
+    A cursor left open holds a read snapshot, from which SQLite refuses to write ("database is
+    locked", at once) when somebody else has written since: the job could not report progress.
+    """
+    rows = Image.objects.filter(project=project).order_by("seq")
+    rows = rows.only("seq", "name", "original_key")
+    for start in range(0, n, _PAGE):
+        yield from list(rows.filter(seq__gte=start, seq__lt=min(n, start + _PAGE)))
 
 
 def _original(image: Image) -> Path:
