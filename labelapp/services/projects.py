@@ -15,7 +15,7 @@ from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
 from labelapp.models import Job, LabelClass, Membership, Project, ProjectCounter, User
 from labelapp.rights import Right, Role
 from labelapp.selectors.projects import Access
-from labelapp.services import audit
+from labelapp.services import audit, runs
 from labelapp.services.class_lists import NewClass, assign, check_names
 from labelapp.services.purging import purge
 
@@ -203,8 +203,6 @@ def archive_project(*, access: Access) -> None:
     if access.project.archived_at:
         return
     if access.project.status == Project.Status.RUNNING:
-        from labelapp.services import runs  # noqa: PLC0415 - the engine's bridge is heavy
-
         runs.pause_run(access=access)
     _set_archived(access, timezone.now(), "project.archived")
 

@@ -26,7 +26,6 @@ from labelapp.models import (
     Label,
     LabelBatch,
     LedgerEntry,
-    ModelVersion,
     Project,
     Run,
     Task,
@@ -50,12 +49,11 @@ def purge(project_id: int, control: JobControl) -> None:
     if project.status != Project.Status.DELETING:
         raise ConflictError("This project was not deleted.")
     _wait_for_jobs(project, control)
-    _delete_images(project, control)
+    _delete_files(project, control)
     for step, rows in enumerate(_in_order(project)):
         control.tick(0.5 + 0.02 * step, "Deleting the rows")
         _delete_rows(rows, control)
-    _delete_job_folders(project)
-    _remove(Path(settings.MEDIA_ROOT), [str(project.pk), project.public_id])
+    _delete_files(project, control)  # again: a job that ended late may have left some
     with transaction.atomic():
         project.delete()
 
@@ -92,8 +90,8 @@ def _in_order(project: Project) -> list[QuerySet[Model]]:
     return querysets
 
 
-def _delete_images(project: Project, control: JobControl) -> None:
-    """Delete the files that rows name: images, exports, models, uploads."""
+def _delete_files(project: Project, control: JobControl) -> None:
+    """Delete the files of images, exports, models, uploads and trainings."""
     media = Path(settings.MEDIA_ROOT)
     keys = Image.objects.filter(project=project).values_list("original_key", "display_key")
     for number, pair in enumerate(keys.iterator(chunk_size=CHUNK)):
@@ -101,16 +99,10 @@ def _delete_images(project: Project, control: JobControl) -> None:
         if number % 100 == 0:
             control.tick(0.0, f"Deleting the files: {number:,} images so far")
     _remove(media, Export.objects.filter(project=project).values_list("file_key", flat=True))
-    _remove(
-        media, ModelVersion.objects.filter(run__project=project).values_list("folder", flat=True)
-    )
-    sources = Import.objects.filter(project=project).exclude(kind=Import.Kind.FOLDER)
-    _remove(Path(settings.UPLOADS_ROOT), sources.values_list("source", flat=True))
-
-
-def _delete_job_folders(project: Project) -> None:
-    ids = Job.objects.filter(project=project).values_list("pk", flat=True)
-    _remove(Path(settings.JOBS_ROOT), [project.public_id, *(str(number) for number in ids)])
+    _remove(media, [f"{kind}/{project.public_id}" for kind in ("projects", "models", "exports")])
+    imports = Import.objects.filter(project=project).values_list("pk", flat=True)
+    _remove(Path(settings.UPLOADS_ROOT), [str(number) for number in imports])
+    _remove(Path(settings.JOBS_ROOT), [project.public_id])
 
 
 def _remove(root: Path, names: Iterable[str]) -> None:

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from labelapp.models import AuditLog, Event, GuidelineEntry, Job, Membership, Project
+from labelapp.selectors.projects import access
+from labelapp.services import guidelines, projects
+from labelapp.services.guidelines import Entry
+from labelapp.services.projects import Terms
+from tests.app.conftest import open_batch
+
+GOOD: dict[str, Any] = {
+    "name": " Birds ",
+    "class_names": ["heron", "egret", "other"],
+    "epsilon": 0.05,
+    "confidence": 0.95,
+    "price_per_label": Decimal("0.04"),
+    "compute_price_per_hour": Decimal("3.6"),
+}
+TERMS = Terms(0.02, 0.9, Decimal("0.1"), Decimal(2), "EUR")
+
+
+def wrong_fields(user, **changes) -> set[str]:
+    with pytest.raises(InvalidInputError) as caught:
+        projects.create_project(user=user, **{**GOOD, **changes})
+    assert not Project.objects.exists()
+    return set(caught.value.fields)
+
+
+def test_a_new_project_has_its_owner_its_classes_and_its_counter(cast):
+    project = projects.create_project(user=cast.outsider, **GOOD)
+    assert access(cast.outsider, project.public_id).role == "owner"
+    assert list(project.classes.values_list("index", "name", "key")) == [
+        (0, "heron", "1"),
+        (1, "egret", "2"),
+        (2, "other", "3"),
+    ]
+    assert project.counter.images == 0
+    assert project.name == "Birds"
+
+
+def test_making_a_project_is_an_event_and_an_audit_entry(cast):
+    project = projects.create_project(user=cast.owner, **GOOD)
+    assert list(Event.objects.values_list("type", "seq")) == [("project.created", 1)]
+    assert AuditLog.objects.get(project=project).action == "project.created"
+
+
+@pytest.mark.parametrize("epsilon", [0, 1, -0.1, 1.5, float("nan"), float("inf")])
+def test_an_error_target_outside_0_and_1_is_refused(cast, epsilon):
+    assert wrong_fields(cast.owner, epsilon=epsilon) == {"epsilon"}
+
+
+@pytest.mark.parametrize("confidence", [0.49, 1, float("nan")])
+def test_a_confidence_outside_its_range_is_refused(cast, confidence):
+    assert wrong_fields(cast.owner, confidence=confidence) == {"confidence"}
+
+
+@pytest.mark.parametrize("price", ["-0.01", "NaN", "Infinity", "100001"])
+@pytest.mark.parametrize("field", ["price_per_label", "compute_price_per_hour"])
+def test_a_price_that_is_no_price_is_refused(cast, field, price):
+    assert wrong_fields(cast.owner, **{field: Decimal(price)}) == {field}
+
+
+def test_computing_may_be_free_but_labels_may_not(cast):
+    assert wrong_fields(cast.owner, price_per_label=Decimal(0)) == {"price_per_label"}
+    projects.create_project(user=cast.owner, **{**GOOD, "compute_price_per_hour": Decimal(0)})
+
+
+def test_all_wrong_fields_are_named_at_once(cast):
+    fields = wrong_fields(cast.owner, name=" ", class_names=["one"], epsilon=2, currency="XXX")
+    assert fields == {"name", "classes", "epsilon", "currency"}
+
+
+def test_the_settings_change_before_the_run(cast, project):
+    owner = access(cast.owner, project.public_id)
+    projects.update_project(
+        access=owner, name="Forms", class_names=["star", "circle", "ring"], terms=TERMS, flip=True
+    )
+    project.refresh_from_db()
+    assert (project.name, project.epsilon, project.currency) == ("Forms", 0.02, "EUR")
+    assert project.settings == {"flip": True}
+    assert list(project.classes.values_list("index", "name", "key")) == [
+        (0, "star", "1"),
+        (1, "circle", "2"),
+        (2, "ring", "3"),
+    ]
+
+
+def test_a_class_that_stays_keeps_its_guidelines(cast, project):
+    owner = access(cast.owner, project.public_id)
+    guidelines.save_guidelines(
+        access=owner, text="", entries={2: Entry("five points")}, base_version=0
+    )
+    projects.update_project(
+        access=owner, name="Shapes", class_names=["star", "ring"], terms=TERMS, flip=False
+    )
+    entry = GuidelineEntry.objects.get()
+    assert (entry.label_class.name, entry.label_class.index) == ("star", 0)
+
+
+def test_a_change_is_logged_with_before_and_after(cast, project):
+    owner = access(cast.manager, project.public_id)
+    names = ["circle", "square", "star"]
+    projects.update_project(access=owner, name="Shapes", class_names=names, terms=TERMS, flip=False)
+    entry = AuditLog.objects.get(action="project.changed")
+    assert entry.user == cast.manager
+    assert (entry.before["epsilon"], entry.after["epsilon"]) == (0.05, 0.02)
+    assert "classes" not in entry.after
+
+
+def test_saving_unchanged_settings_is_no_event(cast, project):
+    owner = access(cast.owner, project.public_id)
+    same = {
+        "access": owner,
+        "name": "Shapes",
+        "class_names": ["circle", "square", "star"],
+        "terms": TERMS,
+        "flip": True,
+    }
+    projects.update_project(**same)
+    projects.update_project(**same)
+    assert Event.objects.count() == 1
+
+
+def test_nothing_but_the_name_changes_once_the_run_has_started(cast, project, batch):
+    owner = access(cast.owner, project.public_id)
+    with pytest.raises(ConflictError):
+        projects.update_project(
+            access=owner, name="New", class_names=["a", "b"], terms=TERMS, flip=True
+        )
+    project.refresh_from_db()
+    assert (project.name, project.epsilon, project.classes.count()) == ("Shapes", 0.05, 3)
+    projects.rename_project(access=owner, name="New")
+    project.refresh_from_db()
+    assert project.name == "New"
+
+
+def test_an_empty_name_is_refused(cast, project):
+    with pytest.raises(InvalidInputError):
+        projects.rename_project(access=access(cast.owner, project.public_id), name="  ")
+
+
+def test_annotators_change_no_settings(cast, project):
+    mine = access(cast.annotator, project.public_id)
+    with pytest.raises(ForbiddenError):
+        projects.rename_project(access=mine, name="Mine")
+    with pytest.raises(ForbiddenError):
+        projects.update_project(
+            access=mine, name="Mine", class_names=["a", "b"], terms=TERMS, flip=True
+        )
+
+
+def test_archiving_a_running_project_pauses_it(cast, project, batch):
+    projects.archive_project(access=access(cast.owner, project.public_id))
+    project.refresh_from_db()
+    assert project.archived_at is not None
+    assert project.status == Project.Status.PAUSED
+
+
+def test_an_archived_project_comes_back(cast, project):
+    owner = access(cast.owner, project.public_id)
+    projects.archive_project(access=owner)
+    projects.restore_project(access=access(cast.owner, project.public_id))
+    project.refresh_from_db()
+    assert project.archived_at is None
+    actions = AuditLog.objects.order_by("pk").values_list("action", flat=True)
+    assert list(actions) == ["project.archived", "project.restored"]
+
+
+def test_managers_neither_archive_nor_delete(cast, project):
+    manager = access(cast.manager, project.public_id)
+    with pytest.raises(ForbiddenError):
+        projects.archive_project(access=manager)
+    with pytest.raises(ForbiddenError):
+        projects.delete_project(access=manager, typed_name=project.name)
+
+
+def test_deleting_needs_the_typed_name(cast, project):
+    owner = access(cast.owner, project.public_id)
+    with pytest.raises(InvalidInputError):
+        projects.delete_project(access=owner, typed_name="shapes")
+    project.refresh_from_db()
+    assert project.status == Project.Status.SETUP
+
+
+def test_a_deleted_project_is_gone_for_everyone_at_once(cast, project):
+    projects.delete_project(access=access(cast.owner, project.public_id), typed_name="Shapes")
+    with pytest.raises(NotFoundError):
+        access(cast.owner, project.public_id)
+    job = Job.objects.get(kind="delete")
+    assert (job.target, job.project_id) == (project.pk, None)
+
+
+def test_deleting_cancels_the_jobs_of_the_project(cast, project):
+    job = Job.objects.create(kind="import", key="import:1", project=project)
+    projects.delete_project(access=access(cast.owner, project.public_id), typed_name="Shapes")
+    job.refresh_from_db()
+    assert job.state == Job.State.CANCELLED
+
+
+def test_memberships_are_counted_per_project_only(cast, project, images):
+    open_batch(project, images)
+    other = projects.create_project(user=cast.annotator, **GOOD)
+    assert Membership.objects.filter(project=other).count() == 1
