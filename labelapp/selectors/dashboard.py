@@ -10,14 +10,15 @@ from __future__ import annotations
 from typing import Any
 
 from labelapp.models import Event, Project, ProjectCounter, Run
-from labelapp.selectors import dashboard_figures as tables
+from labelapp.selectors import dashboard_tables as tables
 from labelapp.selectors.dashboard_charts import charts
 from labelapp.selectors.dashboard_facts import Facts, gather
+from labelapp.selectors.dashboard_figures import figures, missing_trainings
 from labelapp.selectors.dashboard_people import people_now
 from labelapp.selectors.dashboard_status import status
 from labelapp.selectors.dashboard_words import duration, event_as_dict, share, upper_share
 
-RECENT_EVENTS = 12
+RECENT_EVENTS = 9
 QUIET = ("training.progress", "import.progress")
 """Events that only move a progress bar."""
 
@@ -79,15 +80,16 @@ def _draw(facts: Facts) -> dict[str, Any]:
             "name": project.name,
             "status": project.status,
             "epsilon": project.epsilon,
+            "epsilon_text": share(project.epsilon),
             "confidence": project.confidence,
             "currency": project.currency,
         },
-        "figures": tables.figures(facts),
+        "figures": figures(facts),
         "counts": tables.counts(facts),
         "ledger": tables.ledger_table(facts),
         "rounds": tables.rounds(facts),
         "certificate": _certificate(facts),
-        "forecast_needs": "" if facts.plan else tables.missing_trainings(facts),
+        "forecast_needs": "" if facts.plan else missing_trainings(facts),
         "events": _recent(facts),
         "charts": charts(facts),
     }

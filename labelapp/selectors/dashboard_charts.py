@@ -34,7 +34,8 @@ def wilson(errors: int, count: int, z: float = _Z80) -> tuple[float, float]:
     share, square = errors / count, z * z
     middle = (share + square / (2 * count)) / (1 + square / count)
     half = z / (1 + square / count) * sqrt(share * (1 - share) / count + square / (4 * count**2))
-    return (0.0 if errors == 0 else middle - half), min(1.0, middle + half)
+    low, high = middle - half, middle + half
+    return (low if errors else 0.0), (high if errors < count else 1.0)
 
 
 def _short(value: float) -> float:

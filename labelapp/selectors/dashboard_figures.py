@@ -1,15 +1,16 @@
-"""The dashboard's figures: four large ones, the counts that add up to N, the ledger, the rounds."""
+"""The four large figures of the dashboard: spent, forecast, error promise, progress."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
-from labelapp.selectors.dashboard_facts import LABEL_PURPOSES, Facts
+from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_ledger import Line
-from labelapp.selectors.dashboard_words import PURPOSES, duration, images, money, share, upper_share
+from labelapp.selectors.dashboard_words import money, money_range, share, upper_share
 
 Figure = dict[str, Any]
+
+NONE = "\u2013"
 
 
 def figures(facts: Facts) -> list[Figure]:
@@ -36,9 +37,7 @@ def _spent(facts: Facts) -> Figure:
         "Spent",
         money(facts.spent, facts.currency),
         note=f"people {money(labels, facts.currency)} + compute {money(compute, facts.currency)}",
-        more=f"people alone would cost {money(facts.human_only, facts.currency)}"
-        if facts.n
-        else "",
+        more=_people_alone(facts),
         change=f"+{money(since, facts.currency)} since training {len(committed)}"
         if since >= 0.005
         else "",
@@ -46,26 +45,36 @@ def _spent(facts: Facts) -> Figure:
     )
 
 
+def _people_alone(facts: Facts) -> str:
+    if not facts.n or facts.finished:
+        return ""
+    return f"people alone would cost {money(facts.human_only, facts.currency)}"
+
+
 def _forecast(facts: Facts) -> Figure:
     human_only = float(facts.human_only)
     if facts.finished:
-        total = float(facts.spent)
-        return _figure(
-            "forecast", "Total cost", money(total, facts.currency), note=_saving(total, human_only)
-        )
+        return _saved(facts)
     if facts.plan is None:
-        return _figure("forecast", "Forecast total", "-", note=missing_trainings(facts))
+        return _figure("forecast", "Forecast total", NONE, note=missing_trainings(facts))
     star = facts.plan["c_star"]
     totals = [record["c_star"] for record in facts.records if record["c_star"] is not None]
     return _figure(
         "forecast",
         "Forecast total",
         money(star["value"], facts.currency),
-        interval=_range(star["low80"], star["high80"], facts.currency),
+        interval=_sure(money_range(star["low80"], star["high80"], facts.currency)),
         note=_saving(star["value"], human_only),
         change=_change(totals, facts.currency),
         spark=_spark(totals),
     )
+
+
+def _saved(facts: Facts) -> Figure:
+    saved, human_only = facts.human_only - facts.spent, facts.human_only
+    part = share(round(float(saved / human_only), 3)) if human_only else share(0)
+    note = f"{part} of the {money(human_only, facts.currency)} that people alone would cost"
+    return _figure("forecast", "Saved", money(saved, facts.currency), note=note)
 
 
 def missing_trainings(facts: Facts) -> str:
@@ -73,13 +82,13 @@ def missing_trainings(facts: Facts) -> str:
     missing = max(0, 3 - len(facts.records))
     if not missing:
         return "the forecast is being made"
-    return f"needs {missing} more training{'s' if missing > 1 else ''} of 3"
+    if missing == 3:
+        return "comes after three trainings"
+    return f"needs {missing} more training{'s' if missing > 1 else ''}"
 
 
-def _range(low: float, high: float, currency: str) -> str:
-    if high - low < 0.005 * max(abs(high), 1e-9):
-        return ""
-    return f"80\u00a0% sure: {money(low, currency)} to {money(high, currency)}"
+def _sure(interval: str) -> str:
+    return f"80\u00a0% sure: {interval}" if interval else ""
 
 
 def _saving(total: float, human_only: float) -> str:
@@ -114,7 +123,7 @@ def _promise(facts: Facts) -> Figure:
         return _figure(
             "promise",
             "Error promise",
-            "-",
+            NONE,
             note=note or missing_trainings(facts),
             more=f"limit {share(epsilon)} of all labels, {sure}",
         )
@@ -181,109 +190,3 @@ def _spark(values: list[float], width: int = 120, height: int = 28) -> str:
         f"{2 + i * step:.1f},{height - 3 - (value - low) / span * (height - 6):.1f}"
         for i, value in enumerate(values)
     )
-
-
-def counts(facts: Facts) -> dict[str, Any]:
-    """Return T, B, audit, S, residual, excluded and what is open; they add up to N."""
-    counter = facts.counter
-    kinds = [
-        ("test", "Test set T", "test", counter.test),
-        ("train", "Training set B", "human", counter.train),
-        ("audit", "Audit", "audit", counter.audit),
-        ("machine", "Machine labels S", "machine", counter.machine),
-        ("residual", "The rest, by people", "residual", counter.residual),
-        ("excluded", "Excluded", "excluded", counter.excluded),
-    ]
-    still_open = facts.n - sum(count for *_, count in kinds)
-    kinds.append(("open", "Still open", "open", still_open))
-    return {
-        "n": facts.n,
-        "n_text": images(facts.n),
-        "total_text": f"{facts.n:,}",
-        "parts": _placed(kinds, max(1, facts.n)),
-    }
-
-
-def _placed(kinds: list[tuple[str, str, str, int]], n: int) -> list[dict[str, Any]]:
-    """Add each part's place in a bar that is 1,000 wide."""
-    parts, x = [], 0.0
-    for key, label, colour, count in kinds:
-        width = 1000 * max(0, count) / n
-        parts.append(
-            {
-                "key": key,
-                "label": label,
-                "colour": colour,
-                "count": count,
-                "count_text": f"{count:,}",
-                "share": share(count / n),
-                "x": round(x, 2),
-                "width": round(width, 2),
-            }
-        )
-        x += width
-    return parts
-
-
-def ledger_table(facts: Facts) -> dict[str, Any]:
-    """Return money by purpose, with what it bought, and the sum."""
-    rows = [
-        _ledger_row(purpose, facts.ledger[purpose], facts)
-        for purpose in PURPOSES
-        if purpose in facts.ledger
-    ]
-    return {
-        "rows": rows,
-        "total": money(facts.spent, facts.currency),
-        "labels": facts.bought,
-        "labels_text": f"{facts.bought:,}",
-        "human_only": money(facts.human_only, facts.currency),
-    }
-
-
-def _ledger_row(purpose: str, line: Line, facts: Facts) -> dict[str, Any]:
-    labels = purpose in LABEL_PURPOSES
-    quantity = f"{int(line.quantity):,} labels" if labels else duration(float(line.quantity) * 3600)
-    price = facts.project.price_per_label if labels else facts.project.compute_price_per_hour
-    return {
-        "purpose": purpose,
-        "label": PURPOSES[purpose],
-        "quantity": quantity,
-        "unit": f"{money(price, facts.currency)} a label"
-        if labels
-        else f"{money(price, facts.currency)} an hour",
-        "amount": money(line.amount, facts.currency),
-        "value": float(line.amount),
-        "share": share(float(line.amount / (facts.spent or Decimal(1)))),
-    }
-
-
-def rounds(facts: Facts) -> list[dict[str, Any]]:
-    """Return the table of iterations, the newest first."""
-    rows = zip(facts.records, facts.times, facts.seconds, strict=True)
-    return [_round(facts, *row) for row in rows][::-1]
-
-
-def _round(facts: Facts, record: dict[str, Any], at: str, seconds: float) -> dict[str, Any]:
-    star, theta = record["c_star"], record["theta_star"]
-    return {
-        "number": record["number"],
-        "at": at,
-        "train_size": f"{record['train_size']:,}",
-        "delta": f"+{record['delta']:,}",
-        "errors": f"{record['test_errors'][-1]:,} of {record['test_counts'][-1]:,}",
-        "error_share": share(record["test_errors"][-1] / max(1, record["test_counts"][-1])),
-        "seconds": duration(seconds),
-        "c_star": "-" if star is None else money(star, facts.currency),
-        "interval": ""
-        if star is None
-        else f"{money(record['c_low'], facts.currency)} to {money(record['c_high'], facts.currency)}",
-        "b_opt": "-" if record["b_opt"] is None else f"{record['b_opt']:,.0f}",
-        "theta_star": "-" if theta is None else f"{theta:.2f}",
-        "stable": bool(record["stable"]),
-        "decision": _sentence(record["decision"]),
-    }
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -42,6 +42,12 @@ def money(amount: Decimal | float, currency: str) -> str:
     return f"{sign}{symbol}{text}" if symbol else f"{sign}{text}{NBSP}{currency}"
 
 
+def money_range(low: float, high: float, currency: str) -> str:
+    """Return "$1.00 to $2.00", empty where both ends are the same money."""
+    texts = (money(low, currency), money(high, currency))
+    return "" if texts[0] == texts[1] else " to ".join(texts)
+
+
 def share(value: float, digits: int = 1) -> str:
     """Return a share as a percentage with at most `digits` decimals (two below one percent)."""
     percent = value * 100
@@ -127,7 +133,9 @@ def _plan_updated(payload: dict[str, Any]) -> str:
 
 def _machine_labelled(payload: dict[str, Any]) -> str:
     count = payload.get("count")
-    return "Machine labels are stored" if count is None else f"The machine labelled {int(count):,}"
+    if count is None:
+        return "Machine labels are stored"
+    return f"The machine labelled {images(int(count))}"
 
 
 def _with_reason(text: str) -> Callable[[dict[str, Any]], str]:

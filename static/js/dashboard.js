@@ -56,7 +56,15 @@ function announce() {
   }
 }
 
+/** Before the first training there is nothing to draw: the page says how it goes instead. */
+function showStage(history) {
+  const begun = history.number.length > 0;
+  for (const part of root.querySelectorAll("[data-before]")) part.hidden = begun;
+  for (const part of root.querySelectorAll("[data-after]")) part.hidden = !begun;
+}
+
 function receive(message) {
+  if (message.data.history) showStage(message.data.history);
   for (const [name, html] of Object.entries(message.html)) swap(name, html);
   for (const [key, value] of Object.entries(message.data)) cards[key]?.update(value);
   root.dataset.seq = message.seq;

@@ -5,9 +5,10 @@ import { axis, fade, logTicks } from "./dashboard_plot.js";
 
 const plain = { spanGaps: true, points: { show: false } };
 
-function nameLine(pen, data, values, words, colour, bold) {
+function nameLine(pen, data, values, words, colour, up, bold) {
   const at = Math.floor(data.grid.length * 0.72);
-  pen.text(words, pen.x(data.grid[at]), pen.y(values[at]) - 10 * pen.ratio, colour, { align: "middle", bold });
+  const y = pen.y(values[at]) - up * pen.ratio;
+  pen.text(words, pen.x(data.grid[at]), y, colour, { align: "middle", bold });
 }
 
 export const cost = {
@@ -19,6 +20,7 @@ export const cost = {
     const currency = data.currency;
     const top = Math.max(data.human_only, ...data.total, data.c_star?.high ?? 0) * 1.12;
     const best = data.c_star && data.b_opt;
+    const strip = data.b_opt && data.b_opt.high > data.b_opt.low;
     return {
       rows: [data.grid, data.total, data.labels, data.compute],
       plot: {
@@ -38,23 +40,23 @@ export const cost = {
         ],
       },
       before(pen) {
-        if (data.b_opt && data.b_opt.high > data.b_opt.low) pen.strip(data.b_opt.low, data.b_opt.high, theme.band);
+        if (strip) pen.strip(data.b_opt.low, data.b_opt.high, theme.band);
       },
       draw(pen) {
-        pen.level(data.human_only, `people alone ${money(data.human_only, currency)}`, theme.limit);
-        if (best) pen.point(data.b_opt.value, data.c_star.value, data.c_star.low, data.c_star.high, theme.human, { size: 5 });
+        pen.level(data.human_only, `people alone ${money(data.human_only, currency)}`, theme.human);
+        if (best) pen.point(data.b_opt.value, data.c_star.value, data.c_star.low, data.c_star.high, theme.fg, { size: 5 });
         pen.upright(data.present, `now ${count(data.present)}`, theme.fg, { dash: [] });
         if (best && data.b_opt.value > data.present) {
-          pen.upright(data.b_opt.value, `cheapest ${count(data.b_opt.value)}: ${money(data.c_star.value, currency)}`, theme.human);
+          pen.upright(data.b_opt.value, `cheapest ${count(data.b_opt.value)}: ${money(data.c_star.value, currency)}`, theme.fg);
         }
-        nameLine(pen, data, data.total, "total", theme.fg, true);
-        nameLine(pen, data, data.labels, "labels by people", theme.human);
-        nameLine(pen, data, data.compute, "compute", theme.muted);
+        nameLine(pen, data, data.total, "total", theme.fg, 14, true);
+        nameLine(pen, data, data.labels, "labels by people", theme.human, -13);
+        nameLine(pen, data, data.compute, "compute", theme.muted, 10);
       },
       readout(index) {
         if (index == null) {
           const stop = money(data.stop_now, currency);
-          return ["Stopping now would cost ", [stop], " in all. The strip is where the cheapest size lies, 80\u00a0% sure."];
+          return ["Stopping now would cost ", [stop], ` in all.${strip ? " The strip is where the cheapest size lies, 80\u00a0% sure." : ""}`];
         }
         const at = nearest(data.grid, data.grid[index]);
         return [

@@ -141,7 +141,7 @@ export const curves = {
       draw(pen) {
         for (const index of indices) drawLine(pen, data, index, colour(index), index === star);
         if (data.present) pen.upright(data.present, `now ${count(data.present)}`, theme.fg, { dash: [] });
-        if (data.b_opt && data.b_opt.value > data.present) pen.upright(data.b_opt.value, `cheapest ${count(data.b_opt.value)}`, theme.human);
+        if (data.b_opt && data.b_opt.value > data.present) pen.upright(data.b_opt.value, `cheapest ${count(data.b_opt.value)}`, theme.fg);
         for (const index of indices) nameLine(pen, data, index, colour(index), index === star);
         if (data.limit.x.length) {
           const y = pen.y(data.limit.y[0]) - 9 * pen.ratio;

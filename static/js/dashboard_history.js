@@ -12,6 +12,11 @@ function wholeTicks(low, high, most) {
   return ticks;
 }
 
+function range(data, at) {
+  const [low, high] = [money(data.low[at], data.currency), money(data.high[at], data.currency)];
+  return low === high ? "" : ` (${low} to ${high})`;
+}
+
 export const history = {
   empty(data) {
     return data.number.length ? "" : "Each training adds a forecast here, from the third one on.";
@@ -42,7 +47,7 @@ export const history = {
         ],
       },
       draw(pen) {
-        pen.level(data.human_only, `people alone ${money(data.human_only, currency)}`, theme.limit);
+        pen.level(data.human_only, `people alone ${money(data.human_only, currency)}`, theme.human);
         data.number.forEach((number, at) => {
           const star = data.c_star[at];
           if (star != null) pen.point(number, star, data.low[at], data.high[at], theme.fg);
@@ -60,7 +65,7 @@ export const history = {
         const star = data.c_star[at];
         const parts = [[`Training ${data.number[at]}`], ` on ${count(data.train_size[at])} images: `];
         if (star == null) parts.push("no forecast yet; ");
-        else parts.push(["forecast "], `${money(star, currency)} (${money(data.low[at], currency)} to ${money(data.high[at], currency)}); `);
+        else parts.push(["forecast "], `${money(star, currency)}${range(data, at)}; `);
         parts.push(["spent "], `${money(data.committed[at], currency)}; `);
         parts.push(["stopping then "], money(data.stop_now[at], currency));
         return parts;

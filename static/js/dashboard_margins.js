@@ -12,6 +12,9 @@ function countTicks(_low, high, most) {
 
 const tenths = (value) => String(Number(value.toFixed(2)));
 
+/** Bars of height 0 would still show their edge. */
+const seen = (values) => values.map((value) => value || null);
+
 export const margins = {
   empty(data) {
     return data.edges.length ? "" : "After the first training: how sure the machine was of each test image.";
@@ -23,7 +26,7 @@ export const margins = {
     const bars = uPlot.paths.bars({ size: [1, Infinity], align: 1, gap: 1 });
     const bar = { paths: bars, points: { show: false }, width: 1 };
     return {
-      rows: [starts, total, data.wrong],
+      rows: [starts, seen(total), seen(data.wrong)],
       plot: {
         series: [
           {},

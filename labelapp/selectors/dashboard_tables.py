@@ -1,0 +1,116 @@
+"""The dashboard's tables: counts that add up to N, the ledger, one row per training."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from labelapp.selectors.dashboard_facts import LABEL_PURPOSES, Facts
+from labelapp.selectors.dashboard_ledger import Line
+from labelapp.selectors.dashboard_words import PURPOSES, duration, images, money, money_range, share
+
+
+def counts(facts: Facts) -> dict[str, Any]:
+    """Return T, B, audit, S, residual, excluded and what is open; they add up to N."""
+    counter = facts.counter
+    kinds = [
+        ("test", "Test set T", "test", counter.test),
+        ("train", "Training set B", "human", counter.train),
+        ("audit", "Audit", "audit", counter.audit),
+        ("machine", "Machine labels S", "machine", counter.machine),
+        ("residual", "The rest, by people", "residual", counter.residual),
+        ("excluded", "Excluded", "excluded", counter.excluded),
+    ]
+    still_open = facts.n - sum(count for *_, count in kinds)
+    kinds.append(("open", "Still open", "open", still_open))
+    return {
+        "n": facts.n,
+        "n_text": images(facts.n),
+        "total_text": f"{facts.n:,}",
+        "parts": _placed(kinds, max(1, facts.n)),
+    }
+
+
+def _placed(kinds: list[tuple[str, str, str, int]], n: int) -> list[dict[str, Any]]:
+    """Add each part's place in a bar that is 1,000 wide."""
+    parts, x = [], 0.0
+    for key, label, colour, count in kinds:
+        width = 1000 * max(0, count) / n
+        parts.append(
+            {
+                "key": key,
+                "label": label,
+                "colour": colour,
+                "count": count,
+                "count_text": f"{count:,}",
+                "share": share(count / n),
+                "x": round(x, 2),
+                "width": round(width, 2),
+            }
+        )
+        x += width
+    return parts
+
+
+def ledger_table(facts: Facts) -> dict[str, Any]:
+    """Return money by purpose, with what it bought, and the sum."""
+    rows = [
+        _ledger_row(purpose, facts.ledger[purpose], facts)
+        for purpose in PURPOSES
+        if purpose in facts.ledger
+    ]
+    return {
+        "rows": rows,
+        "total": money(facts.spent, facts.currency),
+        "labels": facts.bought,
+        "labels_text": f"{facts.bought:,}",
+        "human_only": money(facts.human_only, facts.currency),
+    }
+
+
+def _ledger_row(purpose: str, line: Line, facts: Facts) -> dict[str, Any]:
+    labels = purpose in LABEL_PURPOSES
+    quantity = f"{int(line.quantity):,} labels" if labels else duration(float(line.quantity) * 3600)
+    price = facts.project.price_per_label if labels else facts.project.compute_price_per_hour
+    return {
+        "purpose": purpose,
+        "label": PURPOSES[purpose],
+        "quantity": quantity,
+        "unit": f"{money(price, facts.currency)} a label"
+        if labels
+        else f"{money(price, facts.currency)} an hour",
+        "amount": money(line.amount, facts.currency),
+        "value": float(line.amount),
+        "share": share(float(line.amount / (facts.spent or Decimal(1)))),
+    }
+
+
+def rounds(facts: Facts) -> list[dict[str, Any]]:
+    """Return the table of iterations, the newest first."""
+    rows = zip(facts.records, facts.times, facts.seconds, strict=True)
+    return [_round(facts, *row) for row in rows][::-1]
+
+
+def _round(facts: Facts, record: dict[str, Any], at: str, seconds: float) -> dict[str, Any]:
+    star, theta = record["c_star"], record["theta_star"]
+    return {
+        "number": record["number"],
+        "at": at,
+        "train_size": f"{record['train_size']:,}",
+        "delta": f"+{record['delta']:,}",
+        "errors": f"{record['test_errors'][-1]:,} of {record['test_counts'][-1]:,}",
+        "error_share": share(record["test_errors"][-1] / max(1, record["test_counts"][-1])),
+        "seconds": duration(seconds),
+        "c_star": "-" if star is None else money(star, facts.currency),
+        "interval": ""
+        if star is None
+        else money_range(record["c_low"], record["c_high"], facts.currency),
+        "b_opt": "-" if record["b_opt"] is None else f"{record['b_opt']:,.0f}",
+        "theta_star": "-" if theta is None else f"{theta:.2f}",
+        "stable": bool(record["stable"]),
+        "decision": _sentence(record["decision"]),
+    }
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

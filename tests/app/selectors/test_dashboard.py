@@ -1,0 +1,310 @@
+"""The overview: what it says adds up, and it says the same however it is asked."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from labelapp.models import (
+    Answer,
+    Import,
+    Job,
+    LabelClass,
+    LedgerEntry,
+    Membership,
+    Project,
+    ProjectCounter,
+    Run,
+    WorkerBeat,
+)
+from labelapp.selectors.dashboard import events_since, overview
+from tests.app import dashboard_data as data
+from tests.app.conftest import add_images, open_batch
+
+
+@pytest.fixture
+def running(project) -> Run:
+    data.beat()
+    return data.running(project)
+
+
+def figure(project: Project, key: str) -> dict:
+    return next(one for one in overview(project)["figures"] if one["key"] == key)
+
+
+def actions(project: Project) -> dict[str, dict]:
+    return {one["url"]: one for one in overview(project)["status"]["actions"]}
+
+
+def shape(value: object) -> object:
+    """Keys of dictionaries, recursively; lists by their first element."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value else type(value).__name__
+
+
+@pytest.mark.parametrize("state", ["set_up_images", "start", "running", "training", "finished"])
+def test_the_counts_add_up_to_all_images(project, state):
+    getattr(data, state)(project)
+    counts = overview(project)["counts"]
+    assert sum(part["count"] for part in counts["parts"]) == counts["n"] == data.N
+
+
+def test_the_bar_is_full(running, project):
+    parts = overview(project)["counts"]["parts"]
+    assert sum(part["width"] for part in parts) == pytest.approx(1000, abs=0.1)
+
+
+def test_the_ledger_adds_up_to_the_counters_and_the_spent_figure(running, project):
+    found = overview(project)
+    counter = ProjectCounter.objects.get(project=project)
+    total = counter.label_spend + counter.compute_spend
+    rows = sum(row["value"] for row in found["ledger"]["rows"])
+    assert rows == pytest.approx(float(total))
+    assert figure(project, "spent")["text"] == found["ledger"]["total"] == f"${total:.2f}"
+
+
+def test_labels_bought_are_the_labels_in_the_counters(running, project):
+    counter = ProjectCounter.objects.get(project=project)
+    assert overview(project)["ledger"]["labels"] == counter.train + counter.test
+
+
+def test_the_forecast_is_the_last_plan_with_its_interval(running, project):
+    found = figure(project, "forecast")
+    assert found["text"] == "$159.78"
+    assert found["interval"] == "80\u00a0% sure: $148.23 to $181.83"
+    assert found["note"] == "saves 60\u00a0% against people alone"
+
+
+def test_the_promise_is_estimated_and_never_called_certified(running, project):
+    found = figure(project, "promise")
+    assert found["text"] == "4.46\u00a0%"
+    assert "estimated with a margin" in found["more"]
+    assert "certified" not in json.dumps(overview(project))
+
+
+def test_progress_counts_labels_by_people_against_the_plan(running, project):
+    found = figure(project, "progress")
+    assert (found["text"], found["unit"]) == ("1,530", "of about 4,124")
+    assert found["more"] == "73 left in the batch that is open"
+
+
+def test_before_three_trainings_there_is_no_forecast(project):
+    data.running(project, iterations=2)
+    assert figure(project, "forecast")["note"] == "needs 1 more training"
+    assert overview(project)["charts"]["cost"]["grid"] == []
+
+
+def test_a_finished_run_shows_its_certificate_and_what_it_saved(project):
+    data.finished(project)
+    found = overview(project)
+    assert found["certificate"]["machine"] == "7,018"
+    assert found["certificate"]["wrong_at_most"] == "433"
+    assert figure(project, "forecast")["label"] == "Saved"
+    assert figure(project, "forecast")["text"] == "$280.61"
+    assert found["status"]["state"] == "finished"
+
+
+def test_people_label_everything_when_no_machine_set_fits(project):
+    data.finished(project)
+    project.run.certificate.delete()
+    ProjectCounter.objects.filter(project=project).update(machine=0, residual=7_018, event_seq=999)
+    assert figure(project, "promise")["note"].startswith("every label was given by people")
+
+
+def test_an_empty_project_asks_for_images(project):
+    found = actions(project)
+    assert found["project_images"]["primary"]
+    assert found["run_start"]["reason"] == "There are no images yet."
+
+
+def test_the_start_button_says_what_it_buys_and_for_how_much(project):
+    data.set_up_images(project)
+    start = actions(project)["run_start"]
+    assert start["label"] == "Start: people label 600 images first ($24.00)"
+    assert start["primary"]
+    assert start["reason"] == ""
+
+
+def test_repeats_are_in_the_price_of_the_start(project):
+    data.set_up_images(project)
+    Project.objects.filter(pk=project.pk).update(overlap=2)
+    assert "($48.00)" in actions(project)["run_start"]["label"]
+
+
+def test_too_few_images_disable_the_start_with_the_number_needed(project):
+    ProjectCounter.objects.filter(project=project).update(images=12)
+    assert actions(project)["run_start"]["reason"] == "At least 19 images are needed."
+
+
+def test_an_import_disables_the_start(project):
+    data.beat()
+    data.set_up_images(project)
+    Import.objects.create(project=project, kind="zip", source="x", state="running")
+    assert "import" in actions(project)["run_start"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("status", "button"),
+    [("running", "run_pause"), ("paused", "run_resume"), ("finished", "project_export")],
+)
+def test_each_state_offers_its_next_step(running, project, status, button):
+    Project.objects.filter(pk=project.pk).update(status=status)
+    assert next(iter(actions(project))) == button
+
+
+def test_a_failed_run_can_be_tried_again(running, project):
+    Run.objects.filter(pk=running.pk).update(failure="out of memory")
+    found = overview(project)["status"]
+    assert (found["state"], found["message"]) == ("failed", "out of memory")
+    assert found["actions"][0]["label"] == "Try again"
+
+
+def test_a_training_shows_its_progress_and_time_left(project):
+    data.beat()
+    data.training(project)
+    job = overview(project)["status"]["job"]
+    assert job["percent"] == 40
+    assert job["left"].startswith("about 3")
+
+
+def test_the_engines_last_decision_is_told_once(project):
+    data.beat()
+    data.training(project)
+    status = overview(project)["status"]
+    assert status["why"].startswith("After training 6 the engine buys 163 more labels")
+
+
+def test_labelling_without_a_worker_carries_a_warning(project):
+    data.running(project)
+    assert "No worker is running" in overview(project)["status"]["warning"]
+    data.beat()
+    assert overview(project)["status"]["warning"] == ""
+
+
+def test_training_without_a_worker_says_so_and_how_to_start_one(project):
+    data.training(project)
+    WorkerBeat.objects.all().delete()
+    status = overview(project)["status"]
+    assert status["title"] == "No worker is running"
+    assert "make run" in status["message"]
+
+
+def test_who_labels_now_is_named_with_their_pace(cast, project):
+    batch = open_batch(project, add_images(project, 20))
+    label_class = LabelClass.objects.get(project=project, index=0)
+    for number, task in enumerate(batch.tasks.all()[:10]):
+        Answer.objects.create(
+            id=f"{number:032x}",
+            task=task,
+            batch=batch,
+            project=project,
+            image=task.image,
+            user=cast.annotator,
+            kind="class",
+            label_class=label_class,
+        )
+    assert overview(project)["people"]["now"] == [{"name": "Ann", "per_minute": 2.0}]
+    assert overview(project)["people"]["per_minute"] == 2.0
+
+
+def test_time_left_is_told_only_while_people_are_at_work(running, project):
+    batch = overview(project)["people"]["batch"]
+    assert (batch["done"], batch["remaining"], batch["time_left"]) == (80, 73, "")
+
+
+def test_the_shape_of_the_dictionary_is_stable(project):
+    """The keys never depend on the state: pages and programs may rely on them."""
+    empty = overview(project)
+    data.beat()
+    data.running(project)
+    full = overview(project)
+    assert set(empty) == set(full)
+    assert {k: set(v) for k, v in empty["charts"].items()} == {
+        k: set(v) for k, v in full["charts"].items()
+    }
+    assert set(full) == {
+        "seq",
+        "answers",
+        "project",
+        "figures",
+        "counts",
+        "ledger",
+        "rounds",
+        "certificate",
+        "forecast_needs",
+        "events",
+        "charts",
+        "status",
+        "people",
+    }
+
+
+def test_everything_is_plain_json(running, project):
+    found = overview(project)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_an_answer_shows_at_once(running, project):
+    before = overview(project)["ledger"]["labels"]
+    data.answer(running.batches.get(state="open"), 3)
+    assert overview(project)["ledger"]["labels"] == before + 3
+
+
+def test_a_stored_overview_equals_a_fresh_one(running, project, monkeypatch):
+    overview(project)
+    data.answer(running.batches.get(state="open"), 3)
+    stored = overview(project)
+    monkeypatch.setattr("labelapp.selectors.dashboard._KNOWN", {})
+    monkeypatch.setattr("labelapp.selectors.dashboard_ledger._TOTALS", {})
+    assert overview(project) == stored
+
+
+def test_the_second_look_needs_few_queries(running, project, django_assert_max_num_queries):
+    overview(project)
+    with django_assert_max_num_queries(12):
+        overview(project)
+
+
+def test_a_late_ledger_entry_with_a_smaller_number_is_not_lost(running, project):
+    """On PostgreSQL number 7 can commit after number 8."""
+    first = LedgerEntry.objects.filter(project=project, purpose="train").order_by("pk").first()
+    late = {"pk": first.pk, "key": "late", "quantity": first.quantity, "amount": first.amount}
+    LedgerEntry.objects.filter(pk=first.pk).delete()
+    counter = ProjectCounter.objects.filter(project=project)
+    spent = counter.get().label_spend
+    counter.update(label_spend=spent - first.amount, answers=1)
+    overview(project)
+    LedgerEntry.objects.create(project=project, purpose="train", unit_price=Decimal("0.04"), **late)
+    counter.update(label_spend=spent, answers=2)
+    total = spent + counter.get().compute_spend
+    assert overview(project)["ledger"]["total"] == f"${total:.2f}"
+
+
+def test_events_are_told_from_the_last_one_seen(running, project):
+    seqs = [event["seq"] for event in events_since(project.pk, 3, 7)]
+    assert seqs == [4, 5, 6, 7]
+
+
+def test_a_long_absence_gets_the_newest_events(running, project):
+    seqs = [event["seq"] for event in events_since(project.pk, 0, 20, most=5)]
+    assert seqs == [16, 17, 18, 19, 20]
+
+
+def test_progress_events_are_not_listed(running, project):
+    data.say(project, "training.progress", {"progress": 0.5})
+    assert all(event["type"] != "training.progress" for event in overview(project)["events"])
+
+
+def test_a_project_without_members_labels_nowhere(project):
+    Membership.objects.all().delete()
+    assert overview(project)["people"]["now"] == []
+
+
+def test_a_waiting_job_shows_no_progress(project):
+    data.beat()
+    data.training(project)
+    Job.objects.filter(project=project).update(state="waiting")
+    assert overview(project)["status"]["job"] is None
