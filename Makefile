@@ -50,7 +50,7 @@ format: .venv/.dev-ready  ## format the code
 	.venv/bin/ruff format .
 
 bench: .venv/.dev-ready  ## measure speed and memory (minutes; nothing is asserted)
-	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(PY) $$bench || exit 1; done
+	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=. $(PY) $$bench || exit 1; done
 
 screenshots: .venv/.dev-ready  ## pictures of every page, light and dark, narrow and wide, in screenshots/
 	$(PY) tools/screenshots.py

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from mcal_engine.errors import CancelledError, DataError, TrainingError
 from mcal_engine.vision.learner import TorchLearner
@@ -16,9 +17,7 @@ def learner(pool: TinyPool, **changes) -> TorchLearner:
 
 
 def fit(pool: TinyPool, count: int, *, seed: int = 0, **changes):
-    return learner(pool, **changes).train_and_score(
-        *pool.first(count), seed=seed, arch="cnn_small"
-    )
+    return learner(pool, **changes).train_and_score(*pool.first(count), seed=seed, arch="cnn_small")
 
 
 def test_it_learns_the_tiny_pool(pool):
@@ -37,8 +36,6 @@ def test_another_seed_gives_another_model(pool):
 
 
 def test_the_global_random_state_of_torch_is_left_alone(pool):
-    import torch
-
     before = torch.get_rng_state()
     fit(pool, 10)
     assert torch.equal(before, torch.get_rng_state())
@@ -74,9 +71,7 @@ def test_a_tiny_training_set_trains(pool, count):
 def test_a_class_without_labels_is_no_error_and_is_hardly_predicted(pool):
     items = np.flatnonzero(pool.labels[:80] != 2)
     scores = (
-        learner(pool)
-        .train_and_score(items, pool.labels[items], seed=0, arch="cnn_small")
-        .scores
+        learner(pool).train_and_score(items, pool.labels[items], seed=0, arch="cnn_small").scores
     )
     assert (scores.pred == 2).mean() < 0.05
 
@@ -154,9 +149,7 @@ def test_scoring_before_training_is_an_error(pool):
 )
 def test_a_wrong_training_set_is_refused(pool, items, labels, words):
     with pytest.raises(DataError, match=words):
-        learner(pool).train_and_score(
-            np.array(items), np.array(labels), seed=0, arch="cnn_small"
-        )
+        learner(pool).train_and_score(np.array(items), np.array(labels), seed=0, arch="cnn_small")
 
 
 @pytest.mark.parametrize(
