@@ -7,6 +7,7 @@ woken twice, by anybody, at any time; it is done once.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -18,11 +19,13 @@ from pathlib import Path
 
 import psutil
 from django.conf import settings
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models import Exists, F, Q, QuerySet
 from django.utils import timezone
 
 from labelapp.models import Job, WorkerBeat
+
+log = logging.getLogger(__name__)
 
 HOST = socket.gethostname()[:100]
 LIVE = (Job.State.WAITING, Job.State.RUNNING)
@@ -191,6 +194,13 @@ class JobControl:
             changes["progress"] = min(max(progress, 0.0), 1.0)
         if message:
             changes["message"] = message[:500]
+        try:
+            self._report(changes)
+        except OperationalError:
+            # A busy database must not end an hour of training; the next second tries again.
+            log.warning("%s could not report its progress", self.job.key, exc_info=True)
+
+    def _report(self, changes: dict[str, object]) -> None:
         if not owned(self.job).update(**changes):
             raise JobLost
         if owned(self.job).filter(cancel_requested=True).exists():

@@ -7,6 +7,7 @@ Each attempt has its own folder, and a result counts only while the job's claim 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -164,7 +165,7 @@ def _lower_priority(pid: int) -> None:
 
 def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.JobControl) -> None:
     """Report progress until the program ends; leave early when the job has to end."""
-    tell = _every(EVENT_SECONDS, lambda payload: _tell(attempt.run, "training.progress", payload))
+    tell = _every(EVENT_SECONDS, lambda payload: _tell_progress(attempt.run, payload))
     while process.poll() is None:
         time.sleep(POLL_SECONDS)
         told = _progress(attempt.folder)
@@ -289,6 +290,12 @@ def _charge(attempt: Attempt, seconds: float) -> None:
         amount=amount,
     )
     ProjectCounter.objects.filter(project=project).update(compute_spend=F("compute_spend") + amount)
+
+
+def _tell_progress(run: Run, payload: dict[str, Any]) -> None:
+    """A busy database must not end a training: the next progress is told two seconds later."""
+    with contextlib.suppress(OperationalError):
+        _tell(run, "training.progress", payload)
 
 
 def _tell(run: Run, type_: str, payload: dict[str, Any]) -> None:

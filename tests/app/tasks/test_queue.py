@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from labelapp import queue
@@ -181,3 +181,16 @@ def test_a_job_that_nobody_woke_is_woken_after_a_moment(cluster, monkeypatch):
     monkeypatch.setattr(queue.time, "monotonic", lambda: later)
     tending.tend()
     assert woken == [job.pk]
+
+
+def test_a_busy_database_does_not_end_a_job(monkeypatch):
+    job = queue.claim(make_job().pk)
+    control = queue.JobControl(job)
+
+    def busy(changes):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(control, "_report", busy)
+    control.tick(0.5)
+    job.refresh_from_db()
+    assert job.state == Job.State.RUNNING
