@@ -62,6 +62,8 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
     async def _serve(self, listener: Listener) -> None:
         try:
             await self._send_all(listener)
+        except OSError:
+            tailer().unsubscribe(listener)  # the page went away while we spoke
         except Exception:
             # A silent socket would look live: close it, the page comes back.
             logger.exception("a dashboard's socket broke")
