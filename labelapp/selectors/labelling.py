@@ -22,7 +22,7 @@ PURPOSE_HINTS = {
 """Why this image, without telling test images apart: nobody should work differently on them."""
 
 
-_OTHERS = "The last images of this batch are with other people. The next ones come by themselves."
+_OTHERS = "The last images of this batch are with other people."
 
 
 class TaskInfo(TypedDict):

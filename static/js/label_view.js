@@ -61,8 +61,8 @@ export class View {
   }
 
   waiting(status) {
-    const comesBack = ["training", "deciding", "labelling", "importing"].includes(status.state);
-    return comesBack ? `${status.message} This page goes on by itself.` : status.message;
+    const stays = ["archived", "failed", "setup"].includes(status.state);
+    return stays ? status.message : `${status.message} This page goes on by itself.`;
   }
 
   showMode(item) {
