@@ -9,7 +9,7 @@ from django import forms
 
 from labelapp.errors import InvalidInputError
 from labelapp.models import Project
-from labelapp.services.class_lists import split_names
+from labelapp.services.class_lists import check_names, split_names
 from labelapp.services.projects import CURRENCIES, Terms
 
 
@@ -58,6 +58,19 @@ class ProjectForm(forms.Form):
         help_text="Training then shows each image also mirrored, left for right, which helps with "
         "animals and things, and harms with letters, digits, and anything that has a side.",
     )
+
+    def clean(self) -> dict[str, Any]:
+        """Say everything that is wrong at once, also when another field cannot be read."""
+        data = self.cleaned_data
+        if set(Terms.__dataclass_fields__) <= set(data):
+            for field, message in self.terms().check().items():
+                self.add_error(field, message)
+        if "classes" in data:
+            try:
+                check_names(self.class_names())
+            except InvalidInputError as error:
+                self.show(error)
+        return data
 
     def terms(self) -> Terms:
         """Return what was promised and priced, shares of 1."""

@@ -94,6 +94,15 @@ def test_a_wrong_form_keeps_what_was_typed_and_says_what_is_wrong(project, owner
     assert not Project.objects.filter(name="Birds").exists()
 
 
+def test_everything_wrong_is_said_at_once(project, owner):
+    form = {**FORM, "name": "", "classes": "cat\ncat", "epsilon": "120", "currency": "ZZZ"}
+    page = owner.post("/projects/new/", form).text
+    for anchor in ("#id_name", "#id_classes", "#id_currency"):
+        assert f'href="{anchor}"' in page
+    page = owner.post("/projects/new/", {**form, "currency": "EUR"}).text
+    assert 'href="#id_epsilon"' in page
+
+
 @pytest.mark.parametrize("value", ["", "five", "nan", "inf", "-1", "0"])
 def test_an_error_target_that_is_none_is_refused(project, owner, value):
     answer = owner.post("/projects/new/", {**FORM, "epsilon": value})
