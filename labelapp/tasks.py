@@ -9,7 +9,7 @@ from labelapp import queue
 from labelapp.errors import AppError
 from labelapp.models import Export, Import, Job
 from labelapp.queue import JobControl
-from labelapp.services import imports, projects, runs, training
+from labelapp.services import exports, imports, projects, runs, training
 
 log = logging.getLogger(__name__)
 
@@ -19,16 +19,9 @@ HANDLERS: dict[str, Handler] = {
     "advance": lambda job, _control: runs.advance(job.target),
     "train": training.train,
     "import": lambda job, control: imports.run_import(job.target, control),
-    "export": lambda job, control: _export(job.target, control),
+    "export": lambda job, control: exports.run_export(job.target, control),
     "delete": lambda job, control: projects.purge(job.target, control),
 }
-
-
-def _export(export_id: int, control: JobControl) -> None:
-    from labelapp.services import exports  # noqa: PLC0415 - heavy, and rarely needed
-
-    exports.run_export(export_id, control)
-
 
 ATTEMPTS = {"train": 3, "import": 3, "export": 2}
 USUAL_ATTEMPTS = 5
@@ -58,8 +51,8 @@ def _do(job: Job) -> str:
         queue.put_back(job, refund=True)
         return "put back"
     except queue.JobCancelled:
-        _abandon(job, "It was cancelled.")
-        queue.finish(job, Job.State.CANCELLED)
+        if queue.finish(job, Job.State.CANCELLED):
+            _abandon(job, "it was cancelled")
         return "cancelled"
     except Exception as error:  # noqa: BLE001 - the border of a job: any failure is reported
         return _failed(job, error)
