@@ -28,6 +28,12 @@ def store_picture(public_id: str, sha256: str, data: bytes, picture: Picture) ->
     return original, display
 
 
+def may_be_stored(public_id: str, sha256: str) -> bool:
+    """Tell whether these bytes may have a row already: files are written before their rows."""
+    key = f"projects/{public_id}/display/{sha256[:2]}/{sha256}"
+    return any(media_path(f"{key}{suffix}").exists() for suffix in CONTENT_TYPES)
+
+
 def write_media(key: str, data: bytes) -> None:
     """Write a file under a temporary name and rename it: it is there whole or not at all."""
     path = media_path(key)

@@ -18,7 +18,7 @@ from labelapp import events
 from labelapp.errors import ConflictError
 from labelapp.formats.pictures import PictureError, read_picture
 from labelapp.models import Image, ImageAlias, Import, ImportProblem, ProjectCounter, Run
-from labelapp.services.image_files import settle, store_picture
+from labelapp.services.image_files import may_be_stored, settle, store_picture
 from labelapp.services.import_sources import SourceFile
 
 BATCH_FILES = 200
@@ -75,7 +75,7 @@ def _look_at(record: Import, file: SourceFile, batch: Batch) -> None:
 
 def _found(record: Import, name: str, data: bytes) -> FoundImage:
     sha256 = hashlib.sha256(data).hexdigest()
-    if Image.objects.filter(project_id=record.project_id, sha256=sha256).exists():
+    if may_be_stored(record.project.public_id, sha256) and _has_row(record, sha256):
         return FoundImage(name, sha256, None)
     picture = read_picture(data, max_pixels=settings.MAX_IMAGE_PIXELS)
     original, display = store_picture(record.project.public_id, sha256, data, picture)
@@ -90,6 +90,10 @@ def _found(record: Import, name: str, data: bytes) -> FoundImage:
         display_key=display,
     )
     return FoundImage(name, sha256, row)
+
+
+def _has_row(record: Import, sha256: str) -> bool:
+    return Image.objects.filter(project_id=record.project_id, sha256=sha256).exists()
 
 
 def _problem(record: Import, name: str, code: str, message: str) -> ImportProblem:

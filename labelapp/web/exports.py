@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from labelapp import queue
 from labelapp.errors import AppError, NotFoundError
-from labelapp.models import Export
+from labelapp.models import Export, Project
 from labelapp.rights import Right
 from labelapp.selectors.exports import certificate, export_views, finished_export, preview
 from labelapp.selectors.projects import Access
@@ -32,6 +32,7 @@ def project_export(request: HttpRequest, access: Access) -> HttpResponse:
     context = {
         **_files_context(access),
         "active": "export",
+        "finished": access.project.status == Project.Status.FINISHED,
         "preview": preview(access.project),
         "certificate": certificate(access.project),
     }
