@@ -66,12 +66,9 @@ export class View {
   }
 
   showMode(item) {
-    const name = this.names.get(item.before);
-    const was = name === undefined ? "skipped" : name;
+    const name = this.names.get(item.before) ?? "skipped";
     at("mode").hidden = !item.correcting;
-    at("mode").textContent = item.correcting
-      ? `Correcting: your answer was ${was}. Esc keeps it.`
-      : "";
+    at("mode-text").textContent = `Correcting: it was ${name}`;
   }
 
   markBefore(index) {
