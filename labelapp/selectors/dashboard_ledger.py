@@ -55,6 +55,13 @@ def _add_new(project: Project, known: _Totals) -> _Totals:
         ).aggregate(last=Max("pk"), quantity=Sum("quantity"), amount=Sum("amount"))
         if new["last"] is not None:
             old = lines.get(purpose, Line())
-            lines[purpose] = Line(old.quantity + new["quantity"], old.amount + new["amount"])
+            lines[purpose] = Line(
+                old.quantity + _exact(new["quantity"]), old.amount + _exact(new["amount"])
+            )
             last_id = max(last_id, new["last"])
     return _Totals(last_id, lines)
+
+
+def _exact(total: Decimal) -> Decimal:
+    """Round to the column's six digits: SQLite adds decimals as floats."""
+    return total.quantize(Decimal("0.000001"))

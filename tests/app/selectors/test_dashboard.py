@@ -6,6 +6,8 @@ import json
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from labelapp.models import (
     Answer,
@@ -20,6 +22,7 @@ from labelapp.models import (
     WorkerBeat,
 )
 from labelapp.selectors.dashboard import events_since, overview
+from labelapp.selectors.dashboard_words import PURPOSES
 from tests.app import dashboard_data as data
 from tests.app.conftest import add_images, open_batch
 
@@ -281,6 +284,19 @@ def test_a_late_ledger_entry_with_a_smaller_number_is_not_lost(running, project)
     counter.update(label_spend=spent, answers=2)
     total = spent + counter.get().compute_spend
     assert overview(project)["ledger"]["total"] == f"${total:.2f}"
+
+
+def test_an_answer_does_not_read_the_whole_ledger_again(running, project):
+    """Adding up 0.04 as floats must not look like a missing entry."""
+    batch = running.batches.get(state="open")
+    for _ in range(7):
+        data.answer(batch, 1)
+    overview(project)
+    data.answer(batch, 1)
+    with CaptureQueriesContext(connection) as queries:
+        overview(project)
+    sums = [query["sql"] for query in queries if "SUM(" in query["sql"]]
+    assert len(sums) == len(PURPOSES)
 
 
 def test_events_are_told_from_the_last_one_seen(running, project):

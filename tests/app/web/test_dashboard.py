@@ -11,9 +11,10 @@ from django.urls import reverse
 
 from labelapp.errors import ConflictError, TooFewImagesError
 from labelapp.live.fragments import FRAGMENTS, render
-from labelapp.models import LabelClass, Project, ProjectCounter
+from labelapp.models import LabelClass, Project, ProjectCounter, Run
 from labelapp.selectors.dashboard import overview
 from tests.app import dashboard_data as data
+from tests.app.conftest import add_images
 
 GETS = ["project", "dashboard_json"]
 POSTS = ["run_start", "run_pause", "run_resume"]
@@ -169,3 +170,20 @@ def test_money_is_in_the_projects_currency(manager, project, running):
     Project.objects.filter(pk=project.pk).update(currency="EUR")
     data.say(project, "project.changed", {})
     assert "€61.26" in text_of(manager.get(address(project)))
+
+
+def test_a_real_start_pause_and_resume_show_on_the_page(manager, project):
+    add_images(project, 200)
+    started = text_of(manager.post(address(project, "run_start"), follow=True))
+    assert "The run has started." in started
+    assert "People label" in started
+    assert "Paused" in text_of(manager.post(address(project, "run_pause"), follow=True))
+    assert "The run goes on." in text_of(manager.post(address(project, "run_resume"), follow=True))
+    assert Run.objects.get(project=project).n == 200
+
+
+def test_a_second_start_is_refused_in_words(manager, project):
+    add_images(project, 200)
+    manager.post(address(project, "run_start"))
+    again = text_of(manager.post(address(project, "run_start"), follow=True))
+    assert "The run has already started." in again
