@@ -74,18 +74,24 @@ def _buys(now: Situation, plan: Plan | None, wish: str, delta: int) -> str:
         return f"{more} because a forecast needs {missing} more training(s)"
     if wish:
         return f"{more} to make sure before it stops, since {wish}"
-    gain = round(plan.theta_star.value * _remainder_at(now, plan.b_opt.value)) - now.walk.size
     saving = plan.stop_now - plan.c_star.value
     if plan.steps == 0 or saving <= 0:
         return f"{more} because nothing can be machine-labelled yet and the curves may still fall"
+    gain = _expected_machine(now, plan) - now.walk.size
+    machine = f"let the machine label {gain:,} more images than now and " if gain > 0 else ""
     return (
-        f"{more} because training on {plan.b_opt.value:,.0f} is expected to let the machine label "
-        f"{gain:,} more images than now and save ${saving:,.2f}"
+        f"{more} because training on {plan.b_opt.value:,.0f} is expected to {machine}"
+        f"save ${saving:,.2f}"
     )
 
 
-def _remainder_at(now: Situation, size: float) -> float:
-    return (now.n - size) * (1 - now.marked / (now.n - now.trained))
+def _expected_machine(now: Situation, plan: Plan) -> int:
+    """Return the mean |S| after training on B_opt: the images whose labels are not paid."""
+    price = now.config.prices.label
+    if price == 0:
+        return 0
+    labels = plan.grid_labels[plan.grid_b.index(round(plan.b_opt.value))]
+    return round(now.n - labels / price)
 
 
 def is_stable(plan: Plan | None, previous: Plan | None, points: int) -> bool:

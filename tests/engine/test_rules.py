@@ -151,3 +151,13 @@ def test_the_limit_of_rounds_ends_the_run():
 def test_an_empty_pool_ends_the_run():
     empty = replace(now, n=675)
     assert "every image" in decided(empty).reason
+
+
+def test_the_sentence_never_promises_fewer_machine_labels():
+    """A dearer forecast of S can still save: then only the saving is said."""
+    for size in (0, 2000, 6000, 7000, 7500):
+        assert "-" not in decided(situation(walk=accepted(size))).sentence
+
+
+def test_labels_for_nothing_still_get_a_sentence():
+    assert decided(situation(walk=accepted(3000), label=0.0)).sentence
