@@ -165,14 +165,13 @@ def test_a_token_fits_one_person_one_task_one_project():
 
 
 def test_a_claim_is_one_statement_on_the_partial_index(ann):
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         next_tasks(access=ann, count=9)
-    updates = [q["sql"] for q in queries if q["sql"].startswith("UPDATE")]
-    assert len(updates) == 1
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN QUERY PLAN {updates[0]}")
-        plan = str(cursor.fetchall())
-    assert "task_open" in plan
-    assert "TEMP B-TREE" not in plan
+    claims = [q["sql"] for q in queries if "lease_user_id = " in q["sql"]]
+    assert len(claims) == 1
+    if connection.vendor == "sqlite":  # PostgreSQL's plan depends on its statistics
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {claims[0]}")
+            plan = str(cursor.fetchall())
+        assert "task_open" in plan
+        assert "TEMP B-TREE" not in plan
