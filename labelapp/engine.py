@@ -159,7 +159,14 @@ def _config(project: Project, images: int, classes: int) -> t.RunConfig:
         target=types.Target(project.epsilon, float(1 - Decimal(str(project.confidence)))),
         arch=project.arch,
         seed=project.seed,
+        **_paced(project),
     )
+
+
+def _paced(project: Project) -> dict[str, int]:
+    """Return the limit on trainings where the project sets one; the engine paces itself to it."""
+    rounds = project.settings.get("max_rounds")
+    return {} if rounds is None else {"max_rounds": int(rounds)}
 
 
 # --- every later step ----------------------------------------------------------------------------

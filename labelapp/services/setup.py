@@ -16,6 +16,7 @@ from labelapp.services import imports, projects
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that looks like something else
 DEMO_NAME = "Fashion-MNIST demo"
+DEMO_ROUNDS = 8  # a whole run is watched in minutes
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def create_demo_project(*, owner: User, name: str = DEMO_NAME) -> Project:
         confidence=0.95,
         price_per_label=Decimal("0.04"),
         compute_price_per_hour=Decimal("3.6"),
-        settings={"flip": True},
+        settings={"flip": True, "max_rounds": DEMO_ROUNDS},
     )
     Project.objects.filter(pk=project.pk).update(is_demo=True)
     project.is_demo = True

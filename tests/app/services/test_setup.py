@@ -7,8 +7,10 @@ import re
 import pytest
 from django.contrib.auth import authenticate
 
+from labelapp import engine
 from labelapp.models import Import, Job, Membership, Project, User
 from labelapp.services import imports, setup
+from mcal_engine.types import RunConfig
 
 pytestmark = pytest.mark.django_db
 
@@ -75,3 +77,14 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(monkeypatch):
         setup.first_start()
     assert User.objects.count() == 0
     assert Project.objects.count() == 0
+
+
+def test_the_demo_run_is_paced_to_a_few_rounds():
+    made = setup.first_start()
+    config, _ = engine.first_step(made.project, images=10_000, classes=10)
+    assert config["max_rounds"] == 8
+
+
+def test_other_projects_keep_the_engines_own_limit(project):
+    config, _ = engine.first_step(project, images=10_000, classes=3)
+    assert config["max_rounds"] == RunConfig.max_rounds
