@@ -288,8 +288,7 @@ class Cluster:
     def __init__(self) -> None:
         from django_q.cluster import Cluster as QCluster  # noqa: PLC0415 - see `wake`
 
-        connections.close_all()  # no process may inherit an open database
-        os.register_at_fork(before=_remember_parent, after_in_child=_leave_with_parent)
+        os.register_at_fork(before=_prepare_fork, after_in_child=_leave_with_parent)
         self._cluster = QCluster()
         self._cluster.start()
         self._woken: dict[int, float] = {}
@@ -331,9 +330,14 @@ def start_cluster() -> Cluster:
 _parent = 0
 
 
-def _remember_parent() -> None:
+def _prepare_fork() -> None:
+    """Leave nothing open to the forked process: two that share a connection garble each other."""
     global _parent  # noqa: PLW0603 - handed to the forked child, which has no other way to know
     _parent = os.getpid()
+    connections.close_all()
+    for one in connections.all(initialized_only=True):
+        if hasattr(one, "close_pool"):  # PostgreSQL
+            one.close_pool()
 
 
 def _leave_with_parent() -> None:

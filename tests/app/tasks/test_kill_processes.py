@@ -27,6 +27,7 @@ class Product:
         self.folder = folder
         self.env = os.environ | {
             "MCAL_DATA_DIR": str(folder),
+            "MCAL_DATABASE_URL": f"sqlite:///{folder / 'mcal.sqlite3'}",
             "DJANGO_SETTINGS_MODULE": "tests.app.tasks.fake_settings",
             "PYTHONPATH": str(ROOT),
         }
