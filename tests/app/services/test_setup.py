@@ -36,7 +36,7 @@ def test_the_demo_project_is_on_its_way():
     project = setup.first_start().project
     assert project.is_demo
     assert project.classes.count() == 10
-    assert project.settings == {"flip": True}
+    assert project.settings == {"flip": True, "max_rounds": 8}
     assert Import.objects.get(project=project).kind == "demo"
     assert Job.objects.get(kind="import").state == "waiting"
 
