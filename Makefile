@@ -8,7 +8,7 @@ PACE ?= 0
 PY := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run demo worker test test-engine test-app test-postgres test-journeys test-all lint format bench screenshots clean
+.PHONY: help run demo worker test test-engine test-app test-postgres test-journeys test-all lint format bench map screenshots clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ format: .venv/.dev-ready  ## format the code
 
 bench: .venv/.dev-ready  ## measure speed and memory (minutes; nothing is asserted)
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=. $(PY) $$bench || exit 1; done
+
+map: .venv/.dev-ready  ## write the map of modules into docs/architecture.md
+	$(PY) tools/module_map.py
 
 screenshots: .venv/.dev-ready  ## pictures of every page, light and dark, narrow and wide, in screenshots/
 	$(PY) tools/screenshots.py
