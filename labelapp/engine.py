@@ -163,7 +163,7 @@ def _config(project: Project, images: int, classes: int) -> t.RunConfig:
     )
 
 
-def _paced(project: Project) -> dict[str, int]:
+def _paced(project: Project) -> dict[str, Any]:
     """Return the limit on trainings where the project sets one; the engine paces itself to it."""
     rounds = project.settings.get("max_rounds")
     return {} if rounds is None else {"max_rounds": int(rounds)}
