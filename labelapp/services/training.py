@@ -157,10 +157,12 @@ def run_program(attempt: Attempt, control: queue.JobControl) -> dict[str, Any]:
 
 
 def _lower_priority(pid: int) -> None:
+    """Let the web server go first, also where the kernel shares time by session (autogroup)."""
     try:
         os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-    except ProcessLookupError:
-        return  # it has ended already
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS))
+    except OSError:
+        return  # it has ended already, or this system has no such groups
 
 
 def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.JobControl) -> None:

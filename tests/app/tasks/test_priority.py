@@ -1,0 +1,40 @@
+"""The trainer gives way to the people who label."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labelapp.services.training import NICENESS, _lower_priority
+
+
+@pytest.fixture
+def sleeper():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1, start_new_session=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_the_trainer_runs_at_lower_priority(sleeper):
+    _lower_priority(sleeper.pid)
+    assert os.getpriority(os.PRIO_PROCESS, sleeper.pid) == NICENESS
+
+
+def test_its_session_gives_way_where_the_kernel_shares_time_by_session(sleeper):
+    group = Path(f"/proc/{sleeper.pid}/autogroup")
+    if not group.exists():
+        pytest.skip("this kernel has no autogroups")
+    _lower_priority(sleeper.pid)
+    assert group.read_text().split()[-1] == str(NICENESS)
+
+
+def test_a_trainer_that_has_ended_is_left_alone(sleeper):
+    sleeper.kill()
+    sleeper.wait()
+    _lower_priority(sleeper.pid)
+    assert sleeper.returncode is not None
