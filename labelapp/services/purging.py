@@ -94,10 +94,14 @@ def _delete_files(project: Project, control: JobControl) -> None:
     """Delete the files of images, exports, models, uploads and trainings."""
     media = Path(settings.MEDIA_ROOT)
     keys = Image.objects.filter(project=project).values_list("original_key", "display_key")
-    for number, pair in enumerate(keys.iterator(chunk_size=CHUNK)):
-        _remove(media, pair)
-        if number % 100 == 0:
-            control.tick(0.0, f"Deleting the files: {number:,} images so far")
+    start = 0
+    # Page by page: on SQLite nobody can write, not even a tick, while a cursor of theirs is open.
+    while page := list(keys.filter(seq__gte=start, seq__lt=start + CHUNK)):
+        for number, pair in enumerate(page, start):
+            _remove(media, pair)
+            if number % 100 == 0:
+                control.tick(0.0, f"Deleting the files: {number:,} images so far")
+        start += CHUNK
     _remove(media, Export.objects.filter(project=project).values_list("file_key", flat=True))
     _remove(media, [f"{kind}/{project.public_id}" for kind in ("projects", "models", "exports")])
     imports = Import.objects.filter(project=project).values_list("pk", flat=True)
