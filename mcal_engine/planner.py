@@ -212,16 +212,28 @@ def _widened(interval: Interval, value: float) -> Interval:
 def _with_charts(plan: Plan, now: Situation, drawn: curves.Curves, search: _Search) -> Plan:
     """Add the forecast over the sizes from |B| to the horizon, in few digits."""
     sizes = np.concatenate([[now.trained], search.sizes])
-    machine = _machine_sizes(now, sizes)[0] / max(now.records[-1].remainder, 1)
-    low, median, high = np.quantile(drawn.rates(sizes, machine), [0.1, 0.5, 0.9], axis=0)
     labels = np.concatenate([[plan.stop_now - now.spent], search.labels.mean(axis=0)])
     compute = np.concatenate([[now.spent], search.compute.min(axis=0)])
-    return replace(
+    plan = replace(
         plan,
         grid_b=tuple(int(size) for size in sizes),
         grid_total=_short(labels + compute),
         grid_labels=_short(labels),
         grid_compute=_short(compute),
+    )
+    return _with_curves(plan, now, drawn)
+
+
+def _with_curves(plan: Plan, now: Situation, drawn: curves.Curves) -> Plan:
+    """Add the fitted curves with their 80 % band: over what was measured, and the forecast."""
+    past = {record.train_size for record in now.records}
+    sizes = np.array(sorted(past | set(plan.grid_b)), dtype=np.float64)
+    machine = _machine_sizes(now, sizes)[0] / max(now.records[-1].remainder, 1)
+    shares = np.minimum(machine, 1.0)  # the remainder was larger then; the sets are today's
+    low, median, high = np.quantile(drawn.rates(sizes, shares), [0.1, 0.5, 0.9], axis=0)
+    return replace(
+        plan,
+        curve_b=tuple(int(size) for size in sizes),
         curve_median=tuple(_short(row) for row in median.T),
         curve_low=tuple(_short(row) for row in low.T),
         curve_high=tuple(_short(row) for row in high.T),
@@ -239,6 +251,7 @@ def without_charts(plan: Plan) -> Plan:
     return replace(
         plan,
         grid_b=(),
+        curve_b=(),
         grid_total=empty,
         grid_labels=empty,
         grid_compute=empty,

@@ -234,7 +234,7 @@ class Plan:
     """The cheapest plan found after one training, and what it was weighed against.
 
     `grid_*` draw the forecast: C(B) with its parts over `grid_b`; `curve_*` draw the error
-    curves: one row per theta of `THETAS`, over `grid_b` (median, 10 % and 90 % quantiles).
+    curves: one row per theta of `THETAS`, over `curve_b` (median, 10 % and 90 % quantiles).
     """
 
     c_star: Interval
@@ -251,6 +251,7 @@ class Plan:
     grid_total: tuple[float, ...] = ()
     grid_labels: tuple[float, ...] = ()
     grid_compute: tuple[float, ...] = ()
+    curve_b: tuple[int, ...] = ()  # past training sizes, then grid_b
     curve_median: tuple[tuple[float, ...], ...] = ()
     curve_low: tuple[tuple[float, ...], ...] = ()
     curve_high: tuple[tuple[float, ...], ...] = ()

@@ -53,7 +53,7 @@ def _curves(facts: Facts) -> dict[str, Any]:
         "present": facts.records[-1]["train_size"] if facts.records else None,
         "b_opt": _interval(plan.get("b_opt")),
         "points": [_points(facts.records, index) for index in range(len(THETAS))],
-        "grid": list(plan.get("grid_b") or []),
+        "grid": list(plan.get("curve_b") or []),
         "median": plan.get("curve_median") or [],
         "low": plan.get("curve_low") or [],
         "high": plan.get("curve_high") or [],

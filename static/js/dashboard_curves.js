@@ -82,7 +82,7 @@ function readout(data, indices, x, index) {
     if (!point && at < 0) continue;
     parts.push([`θ ${data.thetas[i].toFixed(2)} `]);
     if (point) parts.push(`${point[1]} of ${point[2]} wrong, ${percent(point[3])} (${percent(point[4])} to ${percent(point[5])}); `);
-    else parts.push(`forecast ${percent(data.median[i][at])} (${percent(data.low[i][at])} to ${percent(data.high[i][at])}); `);
+    else parts.push(`${size > data.present ? "forecast" : "fit"} ${percent(data.median[i][at])} (${percent(data.low[i][at])} to ${percent(data.high[i][at])}); `);
   }
   const at = data.limit.x.indexOf(size);
   if (at >= 0) parts.push(`allowed at θ ${data.limit.theta.toFixed(2)}: ${percent(data.limit.y[at])}`);

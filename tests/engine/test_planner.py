@@ -138,15 +138,24 @@ def test_the_charts_belong_to_their_grid():
     assert plan.grid_b[0] == 675
     assert width == len(plan.grid_total) == len(plan.grid_labels) == len(plan.grid_compute)
     assert len(plan.curve_median) == len(plan.curve_low) == len(plan.curve_high) == 20
-    assert {len(row) for row in plan.curve_median} == {width}
+    assert {len(row) for row in plan.curve_median} == {len(plan.curve_b)}
     parts = np.array(plan.grid_labels) + np.array(plan.grid_compute)
     assert np.allclose(plan.grid_total, parts, rtol=1e-3)
+
+
+def test_the_fitted_curves_start_at_the_first_training():
+    now = situation(walk=accepted(4000))
+    plan = planner.make_plan(now)
+    past = [record.train_size for record in now.records]
+    assert list(plan.curve_b) == sorted({*past, *plan.grid_b})
+    everything = dict(zip(plan.curve_b, plan.curve_median[-1], strict=True))
+    assert everything[past[0]] > everything[past[-1]]
 
 
 def test_without_charts_keeps_the_figures():
     plan = planner.make_plan(situation(walk=accepted(4000)))
     bare = planner.without_charts(plan)
-    assert bare.grid_b == bare.curve_high == ()
+    assert bare.grid_b == bare.curve_b == bare.curve_high == ()
     assert bare.c_star == plan.c_star
 
 
