@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_handler
 
-from labelapp.errors import AppError
+from labelapp.errors import AppError, TooLargeError
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn expected errors into {"ok": false, "code", "error", "fields"}."""
+    if isinstance(error, RequestDataTooBig):
+        error = TooLargeError("This request is too large: send it in smaller parts.")
     if isinstance(error, AppError):
         return Response(error.as_dict(), status=error.status)
     if isinstance(error, Http404):

@@ -56,8 +56,9 @@ class _Reader:
         self.wrong: dict[str, object] = {}
 
     def uuid(self, name: str) -> uuid.UUID:
+        value = self.raw.get(name)
         try:
-            return uuid.UUID(str(self.raw.get(name)))
+            return uuid.UUID(value if isinstance(value, str) else "")
         except ValueError:
             self.wrong[name] = "must be a UUID"
             return uuid.UUID(int=0)
@@ -71,7 +72,8 @@ class _Reader:
 
     def text(self, name: str, longest: int, *, default: str | None = None) -> str:
         value = self.raw.get(name, default)
-        if isinstance(value, str) and len(value) <= longest:
+        # Lone surrogates and NUL come through JSON, but no database stores them.
+        if isinstance(value, str) and len(value) <= longest and value.isprintable():
             return value
         self.wrong[name] = f"must be a text of at most {longest} characters"
         return ""

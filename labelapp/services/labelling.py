@@ -86,7 +86,9 @@ def _read(raw: object) -> Given | dict[str, object]:
         return read_answer(raw)
     except InvalidInputError as error:
         identity = raw.get("id") if isinstance(raw, dict) else None
-        return _refusal(None if identity is None else str(identity)[:64], error)
+        if isinstance(identity, str) and identity.isprintable():
+            return _refusal(identity[:64], error)
+        return _refusal(None, error)
 
 
 def _answer(desk: Desk, given: Given) -> dict[str, object]:
