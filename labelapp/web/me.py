@@ -7,7 +7,7 @@ from datetime import date
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -96,7 +96,7 @@ def me_theme(request: HttpRequest) -> HttpResponse:
     accounts.set_theme(user=person(request), theme=request.POST.get("theme", ""))
     there = request.POST.get("next", "/")
     safe = url_has_allowed_host_and_scheme(there, allowed_hosts={request.get_host()})
-    return redirect(there if safe else "/")
+    return HttpResponseRedirect(there if safe else "/")  # never the name of a view
 
 
 urlpatterns: list[URLPattern] = [

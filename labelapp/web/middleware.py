@@ -1,13 +1,14 @@
-"""Shows AppErrors that pages raise, as a page, a fragment, or JSON."""
+"""Shows AppErrors as a page, a fragment, or JSON; turns away what no database can store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from labelapp.errors import AppError
+from labelapp.errors import AppError, InvalidInputError, NotFoundError, TooLargeError
 
 
 class AppErrorMiddleware:
@@ -20,8 +21,19 @@ class AppErrorMiddleware:
         """Pass the request on."""
         return self.get_response(request)
 
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        """Refuse NUL in addresses and forms: SQLite would keep it, PostgreSQL breaks on it."""
+        if "\x00" in request.path_info:
+            return self.process_exception(request, NotFoundError("There is nothing here."))
+        if any("\x00" in value for _, values in request.POST.lists() for value in values):
+            problem = InvalidInputError("A text holds a character that cannot be stored (NUL).")
+            return self.process_exception(request, problem)
+        return None
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer an AppError; leave everything else to Django."""
+        if isinstance(error, RequestDataTooBig):
+            error = TooLargeError("This request is too large: send it in smaller parts.")
         if not isinstance(error, AppError):
             return None
         if request.headers.get("Accept", "").startswith("application/json"):

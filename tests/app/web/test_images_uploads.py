@@ -132,3 +132,12 @@ def test_uploads_need_the_csrf_token(cast, project):
     answer = client.post(reverse("upload_open", args=[project.public_id]), {"kind": "zip"})
     assert answer.status_code == 403
     assert not Import.objects.exists()
+
+
+def test_a_piece_larger_than_a_request_may_be_is_refused_with_its_code(send, settings):
+    number = opened(send, "zip")
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    octets = {"content_type": "application/octet-stream", "query": "?offset=0"}
+    answer = send("upload_piece", number, data=b"x" * 1001, **octets)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert not (upload_folder(number) / "archive.zip").exists()
