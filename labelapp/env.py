@@ -76,19 +76,40 @@ def _stored_secret(data_dir: Path) -> str:
     try:
         if path.exists():
             return path.read_text().strip()
-        data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_secret(path)
         return path.read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(
             f"cannot write below {data_dir}: {error.strerror}. "
             "Make the folder writable or set MCAL_DATA_DIR."
         ) from error
-    key = secrets.token_urlsafe(50)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(key)
-    return key
+
+
+def _write_secret(path: Path) -> None:
+    """Make the file with all of the key in it: a kill in between must not leave an empty one.
+
+    Of two processes that start at once, the first one's key stays.
+    """
+    temporary = path.with_name(f".secret_key.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(secrets.token_urlsafe(50))
+            handle.flush()
+            os.fsync(descriptor)
+        _place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _place(temporary: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        temporary.replace(path)
 
 
 def database_settings(url: str) -> dict[str, object]:
