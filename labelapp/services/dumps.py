@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
@@ -29,17 +30,27 @@ def dump_database(folder: Path) -> Path:
     return path
 
 
+def wanted_name() -> str:
+    """Return the name that this installation's kind of database has in a backup."""
+    return SQLITE_NAME if connection.vendor == "sqlite" else POSTGRES_NAME
+
+
+def check_kind(names: Iterable[str]) -> None:
+    """Raise ConflictError unless a backup with these members holds our kind of database."""
+    found = sorted({SQLITE_NAME, POSTGRES_NAME} & {*names})
+    if wanted_name() not in found:
+        raise ConflictError(
+            f"The backup holds {' and '.join(found) or 'no database'}, this installation needs "
+            f"{wanted_name()}: set MCAL_DATABASE_URL to the kind of database that the backup was "
+            "made from."
+        )
+
+
 def load_database(dump: Path) -> None:
     """Put a copy made by `dump_database` in the place of the (absent or emptied) database.
 
-    Raises ConflictError when the copy is of the other kind of database, or broken.
+    Raises ConflictError when the copy is broken.
     """
-    wanted = SQLITE_NAME if connection.vendor == "sqlite" else POSTGRES_NAME
-    if dump.name != wanted:
-        raise ConflictError(
-            f"The backup holds {dump.name}, this installation needs {wanted}: set "
-            "MCAL_DATABASE_URL to the kind of database that the backup was made from."
-        )
     connection.close()
     if connection.vendor == "sqlite":
         target = Path(str(settings.DATABASES["default"]["NAME"]))

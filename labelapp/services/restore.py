@@ -73,6 +73,7 @@ def _unpack(source: Path, staged: Path) -> Manifest:
     hashes.pop(MANIFEST, None)
     _compare(manifest, hashes)
     refuse_unknown_migrations(manifest.migrations)
+    dumps.check_kind(hashes)
     if (staged / dumps.SQLITE_NAME).exists():
         dumps.check_sqlite(staged / dumps.SQLITE_NAME)
     return manifest
@@ -111,11 +112,13 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         content = json.loads(path.read_text())
         manifest = Manifest(**content)
+        newer = int(manifest.schema) > SCHEMA
+        manifest.files, manifest.migrations = dict(manifest.files), list(manifest.migrations)
     except FileNotFoundError:
         raise BadArchiveError("The file is no backup of ours, or its end is missing.") from None
     except (ValueError, TypeError) as error:
         raise BadArchiveError(f"The backup's manifest cannot be read: {error}.") from error
-    if manifest.schema > SCHEMA:
+    if newer:
         raise ConflictError("This backup comes from a newer version. Update the program first.")
     return manifest
 
@@ -169,9 +172,4 @@ def _install(staged: Path, data_dir: Path) -> None:
     key = data_dir / "secret_key"
     if key.exists():
         key.chmod(0o600)
-    dump = next(
-        staged / name
-        for name in (dumps.SQLITE_NAME, dumps.POSTGRES_NAME)
-        if (staged / name).exists()
-    )
-    dumps.load_database(dump)
+    dumps.load_database(staged / dumps.wanted_name())

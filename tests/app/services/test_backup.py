@@ -186,6 +186,34 @@ def test_links_are_refused(elsewhere, tmp_path):
     refused(path, elsewhere, "unexpected")
 
 
+@pytest.mark.parametrize("instead", [dumps.POSTGRES_NAME, None])
+def test_without_our_kind_of_database_nothing_is_touched(backup, elsewhere, tmp_path, instead):
+    restore_backup(backup)
+
+    def swap(name, content):
+        if name == "manifest.json":
+            manifest = json.loads(content)
+            digest = manifest["files"].pop(dumps.SQLITE_NAME)
+            manifest["files"] |= {instead: digest} if instead else {}
+            return name, json.dumps(manifest).encode()
+        return (name, content) if name != dumps.SQLITE_NAME else instead and (instead, content)
+
+    before = sorted(elsewhere.rglob("*"))
+    with pytest.raises(ConflictError, match=r"needs database\.sqlite3"):
+        restore_backup(repack(backup, tmp_path / "other.tar", swap), force=True)
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"[]", b"{", b'{"schema": "x"}', b'{"files": 3}', b'{"unknown": 1}', b"\xff"]
+)
+def test_a_manifest_of_nonsense_is_refused(backup, elsewhere, tmp_path, manifest):
+    def swap(name, content):
+        return name, manifest if name == "manifest.json" else content
+
+    refused(repack(backup, tmp_path / "bad.tar", swap), elsewhere, "manifest cannot be read")
+
+
 def test_a_broken_database_is_refused(backup, elsewhere, tmp_path):
     def spoil(name, content):
         if name == dumps.SQLITE_NAME:
