@@ -25,7 +25,7 @@ worker: .venv/.run-ready  ## one more worker for an installation that grew up
 test: .venv/.dev-ready test-engine test-app test-postgres test-journeys  ## set everything up and pass all tests
 
 test-engine: .venv/.dev-ready  ## the engine's tests, with Django blocked from being imported
-	$(PY) -m pytest tests/engine -n 2 -q -p no:django -p tests.no_django
+	$(PY) -m pytest tests/engine -n 2 --dist loadfile -q -p no:django -p tests.no_django
 
 test-app: .venv/.dev-ready  ## the app's tests on SQLite, and the architecture's
 	$(PY) -m pytest tests/app tests/architecture -n 2 -q

@@ -16,3 +16,5 @@ if "MCAL_TEST_DATA_DIR" not in os.environ:
 os.makedirs(os.path.join(os.environ["MCAL_TEST_DATA_DIR"], "static"), exist_ok=True)  # noqa: PTH103, PTH118 - WhiteNoise warns where there is none
 os.environ["MCAL_DATA_DIR"] = os.environ["MCAL_TEST_DATA_DIR"]
 os.environ.setdefault("MCAL_SECRET_KEY", "test-only")
+# Two pytest processes share two cores: torch with two threads in each only gets in its own way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
