@@ -6,19 +6,18 @@ import os
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
 http = get_asgi_application()
 
-from labelapp.live.routing import websocket_urlpatterns  # noqa: E402 - needs Django set up
+from labelapp.live.origin import SameOriginValidator  # noqa: E402 - needs Django set up
+from labelapp.live.routing import websocket_urlpatterns  # noqa: E402
+from labelapp.web.body_limit import BodyLimit  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
-        ),
+        "http": BodyLimit(http),
+        "websocket": SameOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )
