@@ -203,7 +203,7 @@ def report(times: list[float], spent: float, options: argparse.Namespace) -> int
     def at(share: float) -> float:
         return 1000 * times[min(len(times) - 1, int(share * len(times)))]
 
-    print(  # noqa: T201 - a benchmark prints
+    print(
         f"{len(times)} answers of {options.people} people, one per {options.pace} s each,"
         f" {options.tasks} tasks, {options.busy} busy processes at nice 10,"
         f" {os.cpu_count()} cores: p50 {at(0.5):.1f} ms, p95 {at(0.95):.1f} ms,"

@@ -7,7 +7,7 @@ For each |B|: a random B of the pool, one training, all images scored. Accuracy 
 among the most confident 60, 70 and 80 % are over the images outside B, means over the seeds.
 """
 
-# ruff: noqa: T201  a table on the terminal is its purpose
+
 from __future__ import annotations
 
 import argparse
