@@ -12,7 +12,9 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
+from django.utils.crypto import constant_time_compare
 
 from labelapp.errors import AppError
 from labelapp.live.fragments import render
@@ -80,6 +82,13 @@ def still_allowed(keys: Iterable[tuple[int, int, str | None]]) -> set[tuple[int,
         .exclude(project__status=Project.Status.DELETING)
         .values_list("project_id", "user_id")
     )
-    store = import_module(settings.SESSION_ENGINE).SessionStore()
-    ended = {key[2] for key in keys if key[2] and not store.exists(key[2])}
-    return {key for key in keys if key[:2] in members and key[2] not in ended}
+    found = {key for key in keys if key[:2] in members}
+    people = User.objects.in_bulk({key[1] for key in found})
+    return {key for key in found if key[2] is None or _signed_in(people[key[1]], key[2])}
+
+
+def _signed_in(user: User, session_key: str) -> bool:
+    """Tell whether this session is still the person's: a new password ends it without a trace."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    given = session.get(HASH_SESSION_KEY, "")
+    return constant_time_compare(given, user.get_session_auth_hash())

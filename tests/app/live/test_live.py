@@ -280,6 +280,15 @@ async def test_a_session_that_ended_is_closed(cast, project, run):
     assert await later(reads.still_allowed)([(*key[:2], None)]) == {(*key[:2], None)}
 
 
+async def test_a_session_of_before_a_new_password_is_closed(cast, project, run, sign_in):
+    client = await later(sign_in)(cast.manager)
+    key = (project.pk, cast.manager.pk, client.cookies["sessionid"].value)
+    assert await later(reads.still_allowed)([key]) == {key}
+    cast.manager.set_password("another horse battery")
+    await later(cast.manager.save)()
+    assert await later(reads.still_allowed)([key]) == set()
+
+
 async def test_pages_of_a_deleted_project_are_closed(cast, project, run):
     async with Page(cast.manager, project) as page:
         await page.hear()
