@@ -6,6 +6,7 @@ Folders inside the zip are part of an image's relative name. Junk that systems l
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 import zipfile
@@ -68,7 +69,9 @@ class ZipSource:
         """Open and check the archive; raise BadArchiveError."""
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as error:
+        except Exception as error:  # BadZipFile, ValueError, struct.error, ...
+            if _is_of_the_disk(error):
+                raise
             raise BadArchiveError("This is not a zip archive, or it is broken.") from error
         try:
             self.entries = _checked(self._zip, path.stat().st_size, limits or ArchiveLimits())
@@ -92,9 +95,18 @@ class ZipSource:
         try:
             return self._zip.read(entry.info)
         except Exception as error:  # zlib.error, BadZipFile, NotImplementedError, EOFError, ...
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's fault, not the archive's
+            if _is_of_the_disk(error):
+                raise
             raise BadArchiveError(f"{entry.name} cannot be unpacked.", name=entry.name) from error
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Tell a failing disk from an archive that never came, or that is broken.
+
+    A broken one's offsets may lead before its beginning: EINVAL.
+    """
+    archives = {None, errno.EINVAL, errno.ENOENT}
+    return isinstance(error, OSError) and error.errno not in archives
 
 
 def _checked(archive: zipfile.ZipFile, packed: int, limits: ArchiveLimits) -> list[ArchiveEntry]:

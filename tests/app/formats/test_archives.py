@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import stat
 import zipfile
 
@@ -58,6 +59,30 @@ def test_a_zip_cut_off_in_its_middle_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(BadArchiveError):
         names(path)
+
+
+def test_whatever_is_broken_in_an_archive_is_said_with_the_one_error(tmp_path):
+    chance = random.Random(1)
+    whole = make_zip(tmp_path / "a.zip", {f"d/ä{i}.png": bytes(200) for i in range(4)}).read_bytes()
+    path = tmp_path / "broken.zip"
+    refused = 0
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        path.write_bytes(data[: chance.choice([len(data), chance.randrange(len(data))])])
+        try:
+            with ZipSource(path) as source:
+                for entry in source.entries:
+                    source.read(entry)
+        except BadArchiveError:
+            refused += 1
+    assert refused > 200
+
+
+def test_an_archive_of_which_nothing_came_is_refused(tmp_path):
+    with pytest.raises(BadArchiveError):
+        ZipSource(tmp_path / "never.zip")
 
 
 def test_too_many_files_are_refused(tmp_path):

@@ -141,3 +141,10 @@ def test_a_piece_larger_than_a_request_may_be_is_refused_with_its_code(send, set
     answer = send("upload_piece", number, data=b"x" * 1001, **octets)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert not (upload_folder(number) / "archive.zip").exists()
+
+
+def test_a_zip_of_which_nothing_was_sent_is_refused_with_its_code(send):
+    number = opened(send, "zip")
+    answer = send("upload_finish", number, data={"expected": "0"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_archive")
+    assert Import.objects.get().state == "failed"
