@@ -62,7 +62,7 @@ class Terms:
 def _price_problem(price: Decimal, field: str) -> str:
     if not price.is_finite() or not 0 <= price <= MAX_PRICE:
         return f"A price must lie between 0 and {MAX_PRICE:,}."
-    if price == 0 and field == "price_per_label":
+    if round(price, 6) == 0 and field == "price_per_label":  # what the database keeps of it
         return "A label that costs nothing leaves nothing to save: give its real price."
     return ""
 

@@ -66,7 +66,8 @@ def test_a_price_that_is_no_price_is_refused(cast, field, price):
 
 
 def test_computing_may_be_free_but_labels_may_not(cast):
-    assert wrong_fields(cast.owner, price_per_label=Decimal(0)) == {"price_per_label"}
+    for price in ("0", "0.0000004"):  # six decimals are kept
+        assert wrong_fields(cast.owner, price_per_label=Decimal(price)) == {"price_per_label"}
     projects.create_project(user=cast.owner, **{**GOOD, "compute_price_per_hour": Decimal(0)})
 
 
