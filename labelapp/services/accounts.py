@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import MaxLengthValidator, validate_email
 from django.db import transaction
 from django.utils import timezone
 
@@ -24,6 +24,7 @@ from labelapp.services import audit
 from labelapp.services.leases import one_writer, release_leases
 from labelapp.services.people import Joined, accept_invitation
 
+MAX_EMAIL = 254  # as the database keeps it
 RESET_HOURS = 24
 THEMES = ("auto", "light", "dark")
 
@@ -48,6 +49,7 @@ def _check_new_person(email: str, display_name: str, password: str) -> None:
     wrong: dict[str, object] = {}
     try:
         validate_email(email)
+        MaxLengthValidator(MAX_EMAIL)(email)
     except ValidationError:
         wrong["email"] = "This is not an e-mail address."
     if User.objects.filter(email=email).exists():

@@ -61,6 +61,11 @@ def test_a_wrong_address_a_weak_password_and_no_name_are_named(token):
     assert set(fields) == {"email", "display_name", "password"}
 
 
+def test_an_address_longer_than_the_database_keeps_is_refused(token):
+    long = f"{'x' * 60}@{'.'.join(['d' * 60] * 4)}.org"
+    assert set(refused(token, email=long)) == {"email"}
+
+
 def test_an_address_that_has_an_account_is_sent_to_sign_in(cast, token):
     assert "sign in" in str(refused(token, email=" OWNER@example.org")["email"])
 
