@@ -50,7 +50,7 @@ def account_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     try:
         who = accounts.deactivate(actor=person(request), user_id=user_id)
     except ConflictError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
         return redirect("accounts")
     messages.success(request, f"{who} is deactivated and signed out. Answers and earnings stay.")
     if alone := [m.project.name for m in sole_owner_of(who)]:
@@ -76,7 +76,7 @@ def account_reset_link(request: HttpRequest, user_id: int) -> HttpResponse:
     try:
         who, token = accounts.create_reset_link(actor=person(request), user_id=user_id)
     except ConflictError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
         return redirect("accounts")
     link = request.build_absolute_uri(reverse("password_link", args=[token]))
     return _accounts(request, link=link, link_for=who, hours=accounts.RESET_HOURS)

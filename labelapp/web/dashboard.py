@@ -62,7 +62,7 @@ def _steer(
     try:
         service(access=access)
     except AppError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
     else:
         messages.success(request, done)
     return redirect("project", access.project.public_id)

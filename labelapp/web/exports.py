@@ -47,7 +47,7 @@ def _start(request: HttpRequest, access: Access) -> HttpResponse:
             with_images=request.POST.get("with_images") == "1",
         )
     except AppError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
     return redirect("project_export", access.project.public_id)
 
 

@@ -100,7 +100,7 @@ def images_folder(request: HttpRequest, access: Access) -> HttpResponse:
     try:
         imports.start_import(access=access, kind=Import.Kind.FOLDER, source=source)
     except AppError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
     return redirect("project_images", access.project.public_id)
 
 

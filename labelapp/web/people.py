@@ -76,7 +76,7 @@ def member_role(request: HttpRequest, access: Access, user_id: int) -> HttpRespo
     try:
         people.change_role(access=access, user_id=user_id, role=request.POST.get("role", ""))
     except ConflictError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
     else:
         messages.success(request, "The role is changed.")
     return redirect("project_people", pid=access.project.public_id)
@@ -89,7 +89,7 @@ def member_remove(request: HttpRequest, access: Access, user_id: int) -> HttpRes
     try:
         people.remove_member(access=access, user_id=user_id)
     except ConflictError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
     else:
         messages.success(request, "Removed. Answers and earnings stay; open tasks are free again.")
     if user_id == access.user.pk:

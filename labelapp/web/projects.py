@@ -183,7 +183,7 @@ def project_delete(request: HttpRequest, access: Access) -> HttpResponse:
     try:
         projects.delete_project(access=access, typed_name=request.POST.get("typed_name", ""))
     except InvalidInputError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
         return redirect("project_settings", pid=access.project.public_id)
     messages.success(request, f"{access.project.name} is deleted.")
     return redirect("projects")

@@ -34,7 +34,7 @@ def images_upload(request: HttpRequest, access: Access) -> HttpResponse:
         if others or not zips:
             imports.start_import(access=access, kind=Import.Kind.FILES, files=others)
     except AppError as error:
-        messages.error(request, error.message)
+        messages.error(request, error.message, extra_tags=error.code)
     return redirect("project_images", access.project.public_id)
 
 

@@ -163,6 +163,7 @@ def test_a_real_start_refuses_too_few_images_on_the_page(manager, project):
     ProjectCounter.objects.filter(project=project).update(images=3)
     response = manager.post(address(project, "run_start"), follow=True)
     assert "Import more images" in text_of(response)
+    assert "<code>too_few_images</code>" in response.text
     assert LabelClass.objects.filter(project=project).count() == 3
 
 

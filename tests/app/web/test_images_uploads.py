@@ -54,6 +54,7 @@ def test_a_bad_zip_in_the_plain_form_is_answered_with_words(cast, sign_in, proje
         follow=True,
     )
     assert "not a zip archive" in response.content.decode()
+    assert "<code>bad_archive</code>" in response.content.decode()
 
 
 def test_a_form_without_files_is_answered_with_words(cast, sign_in, project):

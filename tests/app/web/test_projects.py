@@ -90,6 +90,7 @@ def test_a_wrong_form_keeps_what_was_typed_and_says_what_is_wrong(project, owner
     assert answer.status_code == 400
     assert "At least two classes" in answer.text
     assert "between 0 % and 100 %" in answer.text
+    assert "<code>invalid_input</code>" in answer.text
     assert 'value="Birds"' in answer.text
     assert not Project.objects.filter(name="Birds").exists()
 
