@@ -85,8 +85,9 @@ def _actions(facts: Facts, state: str) -> list[dict[str, Any]]:
     if project.status == Project.Status.FINISHED:
         return [_link("Export the labels", "project_export", "download", primary=True)]
     if project.status == Project.Status.PAUSED or failed:
-        words = "Try again" if failed else "Go on"
-        return [_post(words, "run_resume", "play", primary=True), _export(facts)]
+        resume = _post("Try again" if failed else "Go on", "run_resume", "play", primary=True)
+        resume["reason"] = "The project is archived." if project.archived_at else ""
+        return [resume, _export(facts)]
     return [
         _post("Pause", "run_pause", "pause"),
         _link("Label images", "project_label", "tag"),

@@ -124,12 +124,17 @@ def pause_run(*, access: Access) -> None:
 
 
 def resume_run(*, access: Access) -> None:
-    """Go on after a pause or a failure; a failed training is tried again."""
+    """Go on after a pause or a failure; a failed training is tried again.
+
+    Raises ConflictError for a run that does not wait for this, and for an archived project.
+    """
     project_id = access.project.pk
     with transaction.atomic():
         run = Run.objects.select_related("project").filter(project_id=project_id).first()
         if run is None:
             raise ConflictError("The run has not started.")
+        if run.project.archived_at is not None:
+            raise ConflictError("This project is archived. Bring it back first.")
         failed = Run.objects.filter(pk=run.pk).exclude(failure="").update(failure="")
         paused = Project.objects.filter(pk=project_id, status=Project.Status.PAUSED)
         if not paused.update(status=Project.Status.RUNNING) and not failed:
@@ -276,19 +281,21 @@ def _end(run: Run, order: engine.EndOrder) -> Events:
 def ensure_job(run: Run) -> Job | None:
     """Enqueue the job that the run's state implies, if any. Harmless if repeated.
 
-    Trainings do not start while the project is paused. Call it inside a transaction.
+    Trainings do not start while the project is paused or archived. Call it inside a transaction.
     """
     if run.failure or run.request_kind == "finished":
         return None
     if _answered(run):
         return _enqueue(run, "advance")
-    if run.request_kind == "train" and _status(run) == Project.Status.RUNNING:
+    if run.request_kind == "train" and may_train(run):
         return _enqueue(run, "train")
     return None
 
 
-def _status(run: Run) -> str:
-    return Project.objects.values_list("status", flat=True).get(pk=run.project_id)
+def may_train(run: Run) -> bool:
+    """Tell whether a training may start now: not in a paused, archived or deleted project."""
+    going = Project.objects.filter(pk=run.project_id, status=Project.Status.RUNNING)
+    return going.filter(archived_at=None).exists()
 
 
 def _enqueue(run: Run, kind: str) -> Job:

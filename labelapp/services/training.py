@@ -63,7 +63,8 @@ class Attempt:
 def train(job: Job, control: queue.JobControl) -> None:
     """Do the training that the run waits for and wake the engine; nothing if it is done already.
 
-    Raises TrainingFailedError, and what `control.tick` raises.
+    Nothing either where the project was paused or archived while the job waited its turn:
+    `runs.resume_run` makes a new job. Raises TrainingFailedError, and what `control.tick` raises.
     """
     run = Run.objects.select_related("project").get(pk=job.target)
     if run.failure or job.key != f"train:{run.pk}:{run.waiting_for}":
@@ -71,6 +72,8 @@ def train(job: Job, control: queue.JobControl) -> None:
     if run.models.filter(iteration=run.iteration).exists():
         with transaction.atomic():
             runs.ensure_job(run)
+        return
+    if not runs.may_train(run):
         return
     try:
         _attempt(run, job, control)

@@ -12,6 +12,7 @@ from labelapp.errors import ConflictError, InvalidInputError, TooFewImagesError
 from labelapp.models import AuditLog, Import, Job, LabelClass, Project, Run
 from labelapp.selectors.projects import access as find_access
 from labelapp.services import runs
+from labelapp.services.projects import archive_project, restore_project
 from tests.app.conftest import add_images
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +103,27 @@ def test_pause_and_resume(access):
     assert access.project.status == Project.Status.RUNNING
     with pytest.raises(ConflictError):
         runs.resume_run(access=access)
+
+
+def test_an_archived_run_is_not_resumed(access):
+    run = runs.start_run(access=access)
+    Run.objects.update(request_kind="train", waiting_for="001-train", iteration=1)
+    archive_project(access=access)
+    with pytest.raises(ConflictError, match="archived"):
+        runs.resume_run(access=access)
+    assert Project.objects.get(pk=access.project.pk).status == Project.Status.PAUSED
+    restore_project(access=find_access(access.user, access.project.public_id))
+    runs.resume_run(access=access)
+    assert Job.objects.get().key == f"train:{run.pk}:001-train"
+
+
+def test_no_training_starts_in_an_archived_project(access):
+    run = runs.start_run(access=access)
+    Run.objects.update(request_kind="train", waiting_for="001-train", iteration=1)
+    Project.objects.update(archived_at=timezone.now())
+    run.refresh_from_db()
+    with transaction.atomic():
+        assert runs.ensure_job(run) is None
 
 
 def test_resume_needs_a_run(access):

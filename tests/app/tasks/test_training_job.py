@@ -157,6 +157,15 @@ def test_a_training_that_is_done_already_is_not_repeated(training, ready):
     assert Event.objects.filter(project=ready, type="training.started").count() == 1
 
 
+def test_a_training_whose_turn_comes_during_a_pause_waits_for_the_resume(training, ready, owner):
+    runs.pause_run(access=owner)
+    assert driving.do_one(training) == "done"
+    assert not Event.objects.filter(project=ready, type="training.started").exists()
+    runs.resume_run(access=owner)
+    assert "train done" in driving.do_jobs()
+    assert ready.run.models.count() == 1
+
+
 def test_only_the_last_two_models_keep_their_scores(training, ready, cast, settings):
     driving.do_jobs()
     while ready.run.models.count() < 3:
