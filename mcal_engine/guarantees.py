@@ -16,6 +16,7 @@ from scipy.special import betainc, gammaln
 from mcal_engine import selection
 from mcal_engine.types import (
     THETAS,
+    BoolArray,
     Criterion,
     FloatArray,
     Pool,
@@ -24,8 +25,8 @@ from mcal_engine.types import (
     Target,
 )
 
-MIN_TEST = 30
-"""A threshold is judged only with this many test images below it."""
+SPARE = 2
+"""The walk starts where this many wrong test images would still pass, or as many as can."""
 
 
 def allowance(epsilon: float, n: int, size: int) -> int:
@@ -107,6 +108,7 @@ class Walk:
     """Where the walk over the thresholds ended. `accepted` is the grid index, None: S is empty.
 
     `bounds` are wrong labels in S per theta: an upper bound, in the paper modes the estimate.
+    `start` is the first set that was judged; None if T is too small to pass any, even faultless.
     """
 
     accepted: int | None
@@ -114,19 +116,44 @@ class Walk:
     wrong: int
     bounds: tuple[int, ...]
     allowances: tuple[int, ...]
+    start: int | None = 0
 
 
 def walk(candidates: Candidates, target: Target) -> Walk:
     """Find the largest set whose error fits the target."""
+    start: int | None = 0
     if target.criterion is Criterion.OVERALL:
+        start = first_judged(candidates, target)
         bounds, allowances, fits = _bounded(candidates, target)
-        accepted = _before_first_failure(candidates, fits)
+        accepted = _before_first_failure(fits, start)
     else:
         bounds, allowances, fits = _plugged_in(candidates, target)
         accepted = max((j for j, fit in enumerate(fits) if fit), default=None)
     if accepted is None:
-        return Walk(None, 0, 0, bounds, allowances)
-    return Walk(accepted, candidates.sizes[accepted], bounds[accepted], bounds, allowances)
+        return Walk(None, 0, 0, bounds, allowances, start)
+    return Walk(accepted, candidates.sizes[accepted], bounds[accepted], bounds, allowances, start)
+
+
+def first_judged(candidates: Candidates, target: Target) -> int | None:
+    """Return where the walk starts: the first set with room for `SPARE` wrong test images.
+
+    Smaller sets have so few test images that one bad draw, or none at all, decides: judging them
+    would end the walk for want of evidence (at epsilon 1 % a faultless set needs 91 test images).
+    If no set has that room, one wrong image or none must do. The choice looks at sizes and at
+    counts of test images only, never at their labels: the order of the tests is fixed before
+    their outcome, so testing one after the other until the first failure still errs with at
+    most the level of a single test, wherever it starts.
+    """
+    for spare in range(SPARE, -1, -1):
+        for j, (size, tests) in enumerate(zip(candidates.sizes, candidates.tests, strict=True)):
+            if tests >= spare and size > 0 and _passes(candidates.n, size, tests, spare, target):
+                return j
+    return None
+
+
+def _passes(n: int, size: int, tests: int, errors: int, target: Target) -> bool:
+    bound = wrong_upper_bound(size + tests, tests, errors, target.alpha / 2) - errors
+    return bound <= allowance(target.epsilon, n, size)
 
 
 def _bounded(
@@ -162,13 +189,11 @@ def _columns(candidates: Candidates) -> list[tuple[int, int, int]]:
     return list(zip(candidates.sizes, candidates.tests, candidates.errors, strict=True))
 
 
-def _before_first_failure(candidates: Candidates, fits: list[bool]) -> int | None:
+def _before_first_failure(fits: list[bool], start: int | None) -> int | None:
     """Walk down from the most confident set that T can judge; stop at the first failure."""
     accepted = None
-    for j, fit in enumerate(fits):
-        if candidates.tests[j] < MIN_TEST or candidates.sizes[j] == 0:
-            continue
-        if not fit:
+    for j in range(len(fits) if start is None else start, len(fits)):
+        if not fits[j]:
             break
         accepted = j
     return accepted
@@ -208,6 +233,16 @@ def _rate_with_margin(
     return np.where(possible, low, -1.0)
 
 
+def unjudged(most: FloatArray, tests: FloatArray) -> BoolArray:
+    """Return which sets come before the walk's start, given their `largest_rate`.
+
+    Arrays [..., thetas]; the planning form of `first_judged`.
+    """
+    room = np.where(most >= 0, most * tests, -1.0)  # wrong test images that would still pass
+    spare = np.clip(np.floor(room.max(axis=-1, keepdims=True)), 0, SPARE)
+    return np.asarray(~np.logical_or.accumulate(room >= spare, axis=-1))
+
+
 def certificate(
     candidates: Candidates, result: Walk, target: Target, model: str, seed: int
 ) -> dict[str, object]:
@@ -232,6 +267,7 @@ def certificate(
         "test_errors": list(candidates.errors),
         "bounds": list(result.bounds),
         "allowances": list(result.allowances),
+        "start": result.start,
         "accepted": accepted,
         "theta": None if accepted is None else THETAS[accepted],
         "threshold": None if accepted is None else candidates.thresholds[accepted],

@@ -96,7 +96,7 @@ def _search(now: Situation, drawn: curves.Curves, grid: FloatArray) -> _Search:
     rates = drawn.rates(grid, sizes / max(now.records[-1].remainder, 1))
     fits = _as_counted(rates, tests, drawn.luck) <= most[None]
     if config.target.criterion is Criterion.OVERALL:
-        unjudged = tests < guarantees.MIN_TEST
+        unjudged = guarantees.unjudged(most, tests)
         fits = np.logical_and.accumulate(fits | unjudged[None], axis=2) & ~unjudged[None]
     machine = np.where(fits, np.floor(sizes)[None], 0.0).max(axis=2)
     share = np.where(fits, np.asarray(THETAS), 0.0).max(axis=2)

@@ -1,5 +1,6 @@
 """Bounds against brute force, allowances without float slips, the walk and its certificate."""
 
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 
@@ -110,8 +111,65 @@ def test_the_walk_does_not_jump_over_a_failure():
     assert THETAS[walk.accepted] == 0.25
 
 
-def test_sets_that_too_few_test_images_judge_are_not_accepted():
-    assert guarantees.walk(candidates(lambda theta: 0.0, tests=29), Target(0.05)).size == 0
+def test_a_walk_without_enough_test_images_never_starts():
+    walk = guarantees.walk(candidates(lambda theta: 0.0, tests=20), Target(0.01))
+    assert (walk.start, walk.size) == (None, 0)
+
+
+def test_sets_that_even_no_error_could_pass_are_not_judged():
+    """At 1 % a faultless set needs 91 test images; the first three sets here have fewer."""
+    made = candidates(lambda theta: 0.0, n=100_000, remainder=90_000, tests=500)
+    walk = guarantees.walk(made, Target(0.01))
+    fits = [bound <= allowed for bound, allowed in zip(walk.bounds, walk.allowances, strict=True)]
+    assert fits.index(True) == 3 < walk.start
+    assert walk.size == 90_000
+
+
+def test_the_walk_starts_with_room_for_two_wrong_test_images():
+    """One unlucky test image among the most certain does not end the walk."""
+    made = candidates(lambda theta: 0.02, tests=500)
+    walk = guarantees.walk(made, Target(0.05))
+    assert made.tests[walk.start] == 50
+    assert walk.accepted is not None
+
+
+@given(st.lists(st.integers(0, 3), min_size=20, max_size=20), st.sampled_from([0.01, 0.05, 0.2]))
+def test_where_the_walk_starts_never_looks_at_labels(wrong, epsilon):
+    made = candidates(lambda theta: 0.0)
+    unlucky = replace(made, errors=tuple(np.minimum(np.cumsum(wrong), made.tests).tolist()))
+    target = Target(epsilon)
+    assert guarantees.walk(made, target).start == guarantees.walk(unlucky, target).start
+
+
+def just_too_wrong(rng, target, n=4000, slices=(200, 20)):
+    """Draw T from a pool whose sets are all a little over their allowance.
+
+    Return the counts and how many wrong labels each set really holds.
+    """
+    inside, bought = slices
+    counts = rng.multivariate_hypergeometric([inside] * 20, 20 * bought)
+    sizes = np.cumsum(inside - counts)
+    limits = [1.03 * guarantees.allowance(target.epsilon, n, int(s)) + 2 for s in sizes]
+    bad = np.diff(np.ceil(np.array(limits) * inside / (inside - bought)).astype(int), prepend=0)
+    seen = np.cumsum(rng.hypergeometric(bad, inside - bad, counts))
+    made = guarantees.Candidates(
+        n, THETAS, tuple(sizes.tolist()), tuple(np.cumsum(counts).tolist()), tuple(seen.tolist())
+    )
+    return made, np.cumsum(bad) - seen
+
+
+@pytest.mark.parametrize("epsilon", [0.02, 0.05])
+def test_the_walk_breaks_the_target_as_rarely_as_promised(epsilon):
+    target, rng, broken, over = Target(epsilon, alpha=0.2), np.random.default_rng(0), 0, 0
+    for _ in range(400):
+        made, wrong = just_too_wrong(rng, target)
+        walk = guarantees.walk(made, target)
+        over += wrong[-1] > walk.allowances[-1]
+        broken += (
+            walk.accepted is not None and wrong[walk.accepted] > walk.allowances[walk.accepted]
+        )
+    assert over > 300  # the pools really are too wrong
+    assert broken <= 400 * (0.1 + 3 * np.sqrt(0.1 * 0.9 / 400))
 
 
 def test_more_confidence_takes_a_smaller_set():

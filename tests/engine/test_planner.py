@@ -88,13 +88,13 @@ def test_the_search_is_brute_force_over_draws_sizes_and_sets():
         sizes = np.array(THETAS) * (now.n - b - marked)
         tests = np.array(THETAS) * marked
         most = guarantees.largest_rate(now.n, sizes, tests, now.config.target)
+        room = np.where(most >= 0, most * tests, -1)
+        start = next(j for j in range(len(THETAS)) if room[j] >= guarantees.SPARE)
         rates = drawn.rates(np.array([b]), (sizes / now.records[-1].remainder)[None])[:, 0]
         for d in range(0, curves.DRAWS, 40):
             best = 0
-            for j in range(len(THETAS)):
+            for j in range(start, len(THETAS)):
                 seen = rates[d, j] + drawn.luck[d] * np.sqrt(rates[d, j] / tests[j])
-                if tests[j] < guarantees.MIN_TEST:
-                    continue
                 if max(seen, 0) > most[j]:
                     break
                 best = int(sizes[j])
