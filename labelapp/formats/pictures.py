@@ -7,6 +7,7 @@ pixels is under the limit. Every failure is a PictureError with a code (PROBLEMS
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ SUFFIXES = {
 }
 MIN_SIDE = 4
 DISPLAY_SIDE = 1024
+WORKING_PIXELS = 16_000_000
 TINY_SIDE = 256
 
 PROBLEMS = {
@@ -40,6 +42,7 @@ PROBLEMS = {
 """Every code that a PictureError can carry."""
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
+_ORIENTATION = 0x0112  # EXIF
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
@@ -73,17 +76,18 @@ def read_picture(data: bytes, *, max_pixels: int) -> Picture:
         width, height = _oriented_size(image)
         suffix = SUFFIXES[image.format or ""]
         image.draft(None, (DISPLAY_SIDE, DISPLAY_SIDE))  # JPEG only: decodes at 1/2, 1/4, 1/8
-        display, display_suffix = _display_copy(_plain(ImageOps.exif_transpose(image)))
+        display, display_suffix = _display_copy(_plain(_upright(image)))
     return Picture(width, height, suffix, display, display_suffix)
 
 
 def decode(data: bytes, *, max_pixels: int) -> Image.Image:
     """Return the image upright and flat: mode L (grey) or RGB, transparency over white.
 
+    Images of more than 16 million pixels come smaller by a whole factor.
     Raises PictureError.
     """
     with _guarded():
-        return _plain(ImageOps.exif_transpose(_open(data, max_pixels)))
+        return _plain(_upright(_open(data, max_pixels)))
 
 
 @contextmanager
@@ -119,9 +123,27 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def _oriented_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
+    # Pillow gives the size of a TIFF as it will be after loading: turned already.
+    turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION, 1) in {5, 6, 7, 8}
     width, height = image.size
     return (height, width) if turned else (width, height)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation, after taking very large images to a size that memory bears.
+
+    Without this an RGBA image of 100 million pixels, which may be a file of 400 kB, takes 2.3 GB.
+    """
+    image.load()  # turns a TIFF already, and takes its orientation away
+    orientation = image.getexif().get(_ORIENTATION)
+    factor = math.ceil(math.sqrt(image.width * image.height / WORKING_PIXELS))
+    if factor > 1 and not image.mode.startswith("I;16"):
+        if image.mode in {"1", "P", "PA"} or "transparency" in image.info:
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        image = image.reduce(factor)
+        if orientation is not None:
+            image.getexif()[_ORIENTATION] = orientation
+    return ImageOps.exif_transpose(image)
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from labelapp.formats import pictures
 from labelapp.formats.pictures import PROBLEMS, PictureError, decode, read_picture
 from tests.app.pictures import encoded, huge_png_header, jpeg, picture, png
 
@@ -119,6 +120,31 @@ def test_exif_orientation_is_applied_to_the_size_and_the_pixels(orientation):
     red = upright.getpixel((right * (upright.width - 1), low * (upright.height - 1)))
     assert red[0] > 200
     assert red[1] < 90
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+def test_a_very_large_image_is_made_smaller_before_anything_copies_it(monkeypatch, kind, mode):
+    monkeypatch.setattr(pictures, "WORKING_PIXELS", 60)
+    image = Image.new("RGB", (60, 40), "white")
+    image.paste("black", (0, 0, 20, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the left side is up
+    data = encoded(
+        image.convert(mode), kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {})
+    )
+    small = decode(data, max_pixels=PIXELS).convert("L")
+    assert small.width * small.height <= 60
+    assert small.height > small.width
+    assert (small.getpixel((0, 0)), small.getpixel((0, small.height - 1))) == (0, 255)
+    assert (read(data).width, read(data).height) == (40, 60)
+
+
+def test_a_transparent_colour_stays_transparent_in_a_very_large_image(monkeypatch):
+    monkeypatch.setattr(pictures, "WORKING_PIXELS", 60)
+    image = Image.new("RGB", (60, 40), (1, 2, 3))
+    data = encoded(image, "PNG", transparency=(1, 2, 3))
+    assert decode(data, max_pixels=PIXELS).getpixel((2, 2)) == (255, 255, 255)
 
 
 def test_the_display_copy_carries_no_metadata():
