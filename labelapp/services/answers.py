@@ -52,10 +52,11 @@ class Desk:
 def load_desk(access: Access, givens: list[Given]) -> Desk:
     """Read what these answers need; lock the tasks and their batches (PostgreSQL).
 
-    Answers are read after the locks, so a repeat that runs beside the original sees its row.
+    Answers are read after the locks, so a repeat that runs beside the original sees its row. The
+    batch is locked first: whoever answers tasks that others hold by now waits with empty hands.
     """
     tasks = (
-        Task.objects.select_for_update(of=("self", "batch"))
+        Task.objects.select_for_update(of=("batch", "self"))
         .select_related("image", "batch")
         .filter(project_id=access.project.pk, pk__in={given.task for given in givens})
         .order_by("batch_id", "pk")

@@ -53,7 +53,7 @@ def start_export(*, access: Access, format: str, with_images: bool = False) -> E
         raise InvalidInputError("There is no such format.", format=format)
     kind = {"project": access.project, "format": format, "with_images": with_images}
     with transaction.atomic():
-        Project.objects.select_for_update().get(pk=access.project.pk)
+        Project.objects.select_for_update(no_key=True).get(pk=access.project.pk)
         record = Export.objects.filter(**kind, state__in=LIVE).first()
         if record is None:
             record = Export.objects.create(**kind, created_by=access.user)

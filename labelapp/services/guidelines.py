@@ -43,7 +43,7 @@ def save_guidelines(
     entries = {index: Entry(_clean(e.text), e.examples) for index, e in entries.items()}
     images = _check(project, text, entries, classes)
     with transaction.atomic():
-        Project.objects.select_for_update().get(pk=project.pk)
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         current = current_guideline(project)
         version = current.version if current else 0
         if version != base_version:

@@ -158,7 +158,7 @@ def remove_member(*, access: Access, user_id: int) -> None:
 
 def _member(access: Access, user_id: int) -> Membership:
     """Return the membership, its project locked so that two owners cannot demote each other."""
-    Project.objects.select_for_update().get(pk=access.project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=access.project.pk)
     found = access.project.memberships.select_related("user").filter(user__pk=user_id).first()
     if found is None:
         raise NotFoundError("This person is not in the project.")

@@ -153,7 +153,7 @@ def update_project(
     _check(name, class_names, terms)
     project = access.project
     with transaction.atomic():
-        before = _snapshot(Project.objects.select_for_update().get(pk=project.pk))
+        before = _snapshot(Project.objects.select_for_update(no_key=True).get(pk=project.pk))
         fields = {"name": name.strip(), "settings": {**project.settings, "flip": flip}}
         rows = Project.objects.filter(pk=project.pk, status=Project.Status.SETUP, run=None)
         if not rows.update(**fields, **asdict(terms)):
