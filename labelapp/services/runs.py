@@ -57,20 +57,20 @@ def first_purchase(project: Project) -> FirstPurchase:
 def start_run(*, access: Access) -> Run:
     """Start the engine and ask for the first labels.
 
-    Raises ConflictError (already started, archived, an import runs), InvalidInputError (classes,
-    settings), TooFewImagesError with the numbers.
+    Raises ConflictError (already started, archived, an import runs, changed meanwhile),
+    InvalidInputError (classes, settings), TooFewImagesError with the numbers.
     """
     project = access.project
     check_ready(project)
-    images, classes = _images(project), len(active_classes(project))
+    basis = _basis(project)
+    images, classes = basis["images"], basis["classes"]
     try:
         config, step = engine.first_step(project, images=images, classes=classes)
     except engine.RefusedError as error:
         raise InvalidInputError(f"The run cannot start: {error}.") from error
     with transaction.atomic():
-        setup = Project.objects.filter(pk=project.pk, status=Project.Status.SETUP)
-        if not setup.update(status=Project.Status.RUNNING):
-            raise ConflictError("The run has already started.")
+        _check_unchanged(project, basis)
+        Project.objects.filter(pk=project.pk).update(status=Project.Status.RUNNING)
         run = Run.objects.create(
             project=project, n=images, config=config, state=step.state, **_waiting(step)
         )
@@ -79,6 +79,25 @@ def start_run(*, access: Access) -> Run:
         _tell(project.pk, [("run.started", {"images": images, "classes": classes}), *told])
     project.status = Project.Status.RUNNING
     return run
+
+
+def _basis(project: Project) -> dict[str, Any]:
+    """Return all that a first step is computed from."""
+    fields = ("epsilon", "confidence", "price_per_label", "compute_price_per_hour", "overlap")
+    values = {name: getattr(project, name) for name in (*fields, "arch", "seed", "settings")}
+    return {**values, "images": _images(project), "classes": len(active_classes(project))}
+
+
+def _check_unchanged(project: Project, basis: dict[str, Any]) -> None:
+    """Look once more under locks: an import or new settings may have come in meanwhile.
+
+    Imports take the counter's lock for each batch, settings the project's.
+    """
+    now = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    ProjectCounter.objects.select_for_update(no_key=True).get(project_id=project.pk)
+    check_ready(now)
+    if _basis(now) != basis:
+        raise ConflictError("The project was changed meanwhile. Look at it and start again.")
 
 
 def check_ready(project: Project) -> None:
@@ -172,6 +191,8 @@ def advance(run_id: int) -> bool:
     with transaction.atomic():
         if not _claim(run, step):
             return False
+        # Before the counter, as whoever pauses does: the last step changes the project, too.
+        Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
         told = _record_iteration(run, step, model) if step.record and model else []
         told += _carry_out(run, step)
         _tell(run.project_id, told)

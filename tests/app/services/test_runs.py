@@ -56,6 +56,36 @@ def test_of_two_people_who_start_at_once_one_gets_a_conflict(cast, access):
         runs.start_run(access=other)
 
 
+def change_meanwhile(monkeypatch, change) -> None:
+    """Do `change` while a start computes its first step."""
+    real = runs.engine.first_step
+
+    def first_step(*args, **kwargs):
+        change()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(runs.engine, "first_step", first_step)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: add_images(Project.objects.get(), 5),
+        lambda: Project.objects.update(price_per_label=Decimal("0.05")),
+        lambda: Project.objects.update(archived_at=timezone.now()),
+        lambda: Import.objects.create(project=Project.objects.get(), kind="zip", state="waiting"),
+        lambda: LabelClass.objects.filter(index=2).delete(),
+    ],
+    ids=["images", "price", "archived", "import", "classes"],
+)
+def test_what_changes_while_a_start_computes_is_not_left_out(access, monkeypatch, change):
+    change_meanwhile(monkeypatch, change)
+    with pytest.raises(ConflictError):
+        runs.start_run(access=access)
+    assert not Run.objects.exists()
+    assert Project.objects.get().status == Project.Status.SETUP
+
+
 def test_too_few_images_are_refused_with_the_numbers(cast, project):
     add_images(project, 12)
     with pytest.raises(TooFewImagesError) as caught:
