@@ -133,7 +133,7 @@ def _after_training(state: McalState, answer: Trained) -> Step:
     )
     state = _decide(replace(state, compute_seconds=seconds), now)
     if state.stop_reason:
-        return _finish(state, answer, candidates, walk)
+        return _finish(state, answer, candidates, now)
     open_items = np.flatnonzero(~pool.train & ~pool.excluded).astype(np.int64)
     batch = selection.acquire(config, open_items, answer.scores, state.delta, state.iteration)
     return _ask_batch(state, Purpose.TRAIN, batch, pool)
@@ -192,11 +192,11 @@ def _decide(state: McalState, now: planner.Situation) -> McalState:
 
 
 def _finish(
-    state: McalState, answer: Trained, candidates: guarantees.Candidates, walk: guarantees.Walk
+    state: McalState, answer: Trained, candidates: guarantees.Candidates, now: planner.Situation
 ) -> Step:
-    target, pool, scores = state.config.target, answer.pool, answer.scores
+    walk, target, pool, scores = now.walk, state.config.target, answer.pool, answer.scores
     if walk.accepted is None:
-        reason = f"{state.stop_reason}, and no machine-labelled set met the error target"
+        reason = f"{state.stop_reason}, and {rules.nothing_fits(now)}"
         return _finish_by_hand(state, pool, reason)
     cut = candidates.thresholds[walk.accepted]
     items = selection.machine_set(pool.remainder & (pool.labels < 0), scores, cut)

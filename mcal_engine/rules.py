@@ -57,32 +57,48 @@ def _reason(now: Situation, plan: Plan | None, wish: str, votes: int, delta: int
     if votes >= VOTES:
         return f"two plans in a row agree that {wish}"
     if len(now.records) >= now.config.max_rounds:
-        return f"the limit of {now.config.max_rounds} rounds is reached"
+        rounds = now.config.max_rounds
+        return f"the limit of {rounds} round{'' if rounds == 1 else 's'} is reached"
     return ""
 
 
 def _stops(now: Situation, reason: str) -> str:
     if now.walk.size == 0:
-        return f"stops: {reason}; no machine-labelled set fits the target, people label the rest"
-    return f"stops and lets the machine label {now.walk.size:,} images: {reason}"
+        return f"stops: {reason}; {nothing_fits(now)}, people label the rest"
+    return f"stops and lets the machine label {_images(now.walk.size)}: {reason}"
+
+
+def nothing_fits(now: Situation) -> str:
+    """Say why S is empty: the errors that T shows, or a T too small to show that few."""
+    if now.walk.start is None:
+        return f"{now.marked:,} test images are too few to show that any set meets the error target"
+    return "no machine-labelled set met the error target"
 
 
 def _buys(now: Situation, plan: Plan | None, wish: str, delta: int) -> str:
-    more = f"buys {delta:,} more labels"
+    more = f"buys {_more(delta, 'label')}"
     if plan is None:
-        missing = curves.MIN_POINTS - len(now.records)
-        return f"{more} because a forecast needs {missing} more training(s)"
+        missing = _more(curves.MIN_POINTS - len(now.records), "training")
+        return f"{more} because a forecast needs {missing}"
     if wish:
         return f"{more} to make sure before it stops, since {wish}"
     saving = plan.stop_now - plan.c_star.value
     if plan.steps == 0 or saving <= 0:
         return f"{more} because nothing can be machine-labelled yet and the curves may still fall"
     gain = _expected_machine(now, plan) - now.walk.size
-    machine = f"let the machine label {gain:,} more images than now and " if gain > 0 else ""
+    machine = f"let the machine label {_more(gain, 'image')} than now and " if gain > 0 else ""
     return (
         f"{more} because training on {plan.b_opt.value:,.0f} is expected to {machine}"
         f"save ${saving:,.2f}"
     )
+
+
+def _more(count: int, noun: str) -> str:
+    return f"{count:,} more {noun}{'' if count == 1 else 's'}"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 def _expected_machine(now: Situation, plan: Plan) -> int:

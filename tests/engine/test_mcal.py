@@ -168,6 +168,11 @@ def test_random_labels_end_with_people_labelling_everything():
     assert not any(isinstance(request, MachineLabelRequest) for _, request in steps)
 
 
+def test_a_test_set_too_small_for_the_target_is_said_at_the_end():
+    _, steps, _ = drive(config(500, epsilon=0.01, seed=3))
+    assert "test images are too few" in steps[-1][1].reason
+
+
 def test_dear_compute_stops_at_once_on_the_exploration_tax():
     _, steps, _ = drive(config(2000, compute=20_000.0, seed=3))
     state = steps[-1][0]

@@ -140,7 +140,22 @@ def test_the_decision_says_what_more_labels_are_for():
 
 def test_before_a_forecast_the_decision_says_what_is_missing():
     early = replace(now, records=now.records[:2])
-    assert "needs 1 more training" in decided(early).sentence
+    assert decided(early).sentence.endswith("needs 1 more training")
+    first = replace(now, records=now.records[:1])
+    assert decided(first).sentence.endswith("needs 2 more trainings")
+
+
+def test_one_label_is_one_label():
+    assert "buys 1 more label because" in rules._buys(replace(now, records=()), None, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"), [(None, "500 test images are too few"), (3, "met the error target")]
+)
+def test_an_empty_machine_set_is_explained(start, words):
+    empty = replace(now, walk=replace(now.walk, size=0, accepted=None, start=start))
+    last = replace(empty, config=replace(now.config, max_rounds=5))
+    assert words in decided(last).sentence
 
 
 def test_the_limit_of_rounds_ends_the_run():
