@@ -13,7 +13,10 @@ http = get_asgi_application()
 
 from labelapp.live.origin import SameOriginValidator  # noqa: E402 - needs Django set up
 from labelapp.live.routing import websocket_urlpatterns  # noqa: E402
+from labelapp.sqlite_pool.base import keep_connections  # noqa: E402
 from labelapp.web.body_limit import BodyLimit  # noqa: E402
+
+keep_connections(8)
 
 application = ProtocolTypeRouter(
     {

@@ -135,7 +135,7 @@ def database_settings(url: str) -> dict[str, object]:
 
 def _sqlite(path: str) -> dict[str, object]:
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "labelapp.sqlite_pool",
         "NAME": path,
         "CONN_MAX_AGE": 0,
         "TEST": {"NAME": f"{path}.test"},
