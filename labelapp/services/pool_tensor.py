@@ -1,15 +1,16 @@
 """All images of a project as one uint8 array [N, H, W, C] on disk: what networks train on.
 
 A cache below JOBS_ROOT: made from the originals before the first training, used again while the
-number of images stays the same, never backed up. Memory stays constant: the file is mapped.
+number of images stays the same, never backed up. Memory stays constant: rows go out one by one.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from django.conf import settings
 from django.db.models import Max, Min
@@ -45,7 +46,7 @@ class Shape:
 def ensure(project: Project, n: int, report: Report) -> Path:
     """Return the path of the array of images 0..n-1, made now if it is not there.
 
-    `report(share)` is called for each image and may raise to stop. Raises PoolError.
+    `report(share)` is called for each image and may raise to stop. Raises PoolError, OSError.
     """
     folder = pool_folder(project)
     path = folder / f"{n}.npy"
@@ -63,18 +64,36 @@ def pool_folder(project: Project) -> Path:
 
 
 def _pack(project: Project, n: int, path: Path, report: Report) -> None:
-    """Write the array under a temporary name and rename it when it is whole."""
-    from numpy.lib.format import open_memmap  # noqa: PLC0415 - web processes stay small
+    """Write the array under a temporary name and rename it when it is whole.
+
+    By plain writes: on a full disk they raise OSError, where a mapped file kills the process.
+    """
+    temporary = path.with_suffix(".part")
+    try:
+        with temporary.open("wb") as out:
+            _write(project, n, out, report)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(project: Project, n: int, out: BinaryIO, report: Report) -> None:
+    from numpy.lib import format as npy  # noqa: PLC0415 - web processes stay small
 
     shape = common_shape(project, n)
-    temporary = path.with_suffix(".part")
-    array = open_memmap(temporary, "w+", "uint8", (n, shape.height, shape.width, shape.channels))
+    size = (n, shape.height, shape.width, shape.channels)
+    npy.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": size})
+    written = 0
     for image in _images(project, n):
-        array[image.seq] = _pixels(_decoded(image), shape)
-        report((image.seq + 1) / n)
-    array.flush()
-    del array
-    temporary.replace(path)
+        if image.seq != written:
+            break
+        out.write(_pixels(_decoded(image), shape).tobytes())
+        written += 1
+        report(written / n)
+    if written != n:
+        raise PoolError(f"The row of image {written} is missing.")
 
 
 def common_shape(project: Project, n: int) -> Shape:

@@ -8,13 +8,14 @@ Each attempt has its own folder, and a result counts only while the job's claim 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -76,11 +77,22 @@ def train(job: Job, control: queue.JobControl) -> None:
     if not runs.may_train(run):
         return
     try:
-        _attempt(run, job, control)
+        with _disk_errors_in_words():
+            _attempt(run, job, control)
     except (TrainingFailedError, pool_tensor.PoolError) as error:
         payload = {"iteration": run.iteration, "attempt": job.attempts, "message": str(error)}
         _tell(run, "training.failed", payload)
         raise
+
+
+@contextlib.contextmanager
+def _disk_errors_in_words() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise TrainingFailedError("The disk is full. Free some space") from error
+        raise TrainingFailedError(str(error)) from error
 
 
 def _attempt(run: Run, job: Job, control: queue.JobControl) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,25 @@ def test_an_interrupted_packing_leaves_no_array(project, add):
         packed(project, report=stop)
     assert list(pool_tensor.pool_folder(project).glob("*.npy")) == []
     assert packed(project).shape == (1, 28, 28, 1)
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(project, add, monkeypatch):
+    """A mapped file would end the worker's process (SIGBUS): the disk is full when it is used."""
+    add(grey(28, 28))
+    maps = []
+
+    def report(share: float) -> None:
+        maps.append(".part" in Path("/proc/self/maps").read_text())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        packed(project, report=report)
+    assert maps == [False]
+    assert list(pool_tensor.pool_folder(project).iterdir()) == []
+
+
+def test_a_missing_row_is_not_filled_with_zeros(project, add):
+    add(grey(28, 28))
+    Image.objects.update(seq=1)
+    with pytest.raises(pool_tensor.PoolError, match="image 0 is missing"):
+        packed(project, n=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -110,6 +111,17 @@ def test_three_failures_stop_the_run_in_words_and_resume_tries_again(
     behave("")
     runs.resume_run(access=owner)
     assert "train done" in driving.do_jobs()
+
+
+def test_a_full_disk_fails_the_attempt_in_words(training, ready, monkeypatch):
+    def full(*args) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pool_tensor, "ensure", full)
+    assert driving.do_jobs()[-1] == "train failed"
+    words = "The training failed: The disk is full. Free some space. Resume to try again."
+    assert run_status(ready).message == words
+    assert Event.objects.filter(project=ready, type="training.failed").count() == 3
 
 
 @pytest.mark.parametrize("behaviour", ["wrong_shape", "die"])
