@@ -119,15 +119,16 @@ def _row(record: IterationRecord) -> None:
 
 
 def _summary(result: dict[str, object]) -> str:
-    counts, cost = result["counts"], result["cost"]
+    counts, cost, savings = result["counts"], result["cost"], result["savings"]
     assert isinstance(counts, dict)
     assert isinstance(cost, dict)
+    assert isinstance(savings, float)
     return (
         f"\nB {counts['train']:,} + T {counts['test']:,} + residual {counts['residual']:,} by "
         f"people, S {counts['machine']:,} by machine ({result['machine_fraction']:.1%})\n"
         f"error of the delivered set {result['realised_error']:.2%}, bound {result['bound']:.2%}\n"
         f"${cost['total']:,.2f} (labels ${cost['labels']:,.2f}, compute ${cost['compute']:,.2f}) "
-        f"against ${cost['human_only']:,.2f} by hand: saves {result['savings']:.1%}\n"
+        f"against ${cost['human_only']:,.2f} by hand: saves {round(savings, 3) + 0.0:.1%}\n"
         f"{result['stop_reason']}; {result['wall_seconds']:.0f} s"
     )
 

@@ -56,7 +56,7 @@ from mcal_engine.types import (
     Trained,
     TrainRequest,
 )
-from mcal_engine.validation import validate
+from mcal_engine.validation import check_trained, validate
 
 Step = tuple[McalState, Request]
 NOTHING: IntArray = np.empty(0, dtype=np.int64)
@@ -117,6 +117,7 @@ def _after_batch(state: McalState, answer: Labelled) -> Step:
 
 def _after_training(state: McalState, answer: Trained) -> Step:
     pool, config = answer.pool, state.config
+    check_trained(config, answer)
     candidates = guarantees.count_candidates(pool, answer.scores, config)
     walk = guarantees.walk(candidates, config.target)
     seconds = state.compute_seconds + answer.train_seconds + answer.score_seconds

@@ -1,10 +1,14 @@
-"""Check a run's settings before its first label, in words for the person who set it up."""
+"""Check a run's settings before its first label, and what a training reports, in words."""
 
 from __future__ import annotations
 
+from math import inf, isfinite
+
+import numpy as np
+
 from mcal_engine import selection
-from mcal_engine.errors import InvalidConfigError
-from mcal_engine.types import CertificateKind, RunConfig
+from mcal_engine.errors import InvalidAnswerError, InvalidConfigError
+from mcal_engine.types import CertificateKind, RunConfig, Trained
 
 
 def validate(config: RunConfig) -> None:
@@ -23,8 +27,12 @@ def _complaints(config: RunConfig) -> list[tuple[bool, str]]:
         (config.classes < 2, "at least two classes are needed"),
         (not 0 < target.epsilon < 1, f"epsilon must lie in (0, 1), not {target.epsilon}"),
         (not 0 < target.alpha < 1, f"alpha must lie in (0, 1), not {target.alpha}"),
-        (not prices.label >= 0, "the price per label must not be negative"),
-        (not prices.compute_per_hour >= 0, "the price per compute hour must not be negative"),
+        (not 0 <= prices.label < inf, "the price per label must be a number, 0 or more"),
+        (
+            not 0 <= prices.compute_per_hour < inf,
+            "the price per compute hour must be a number, 0 or more",
+        ),
+        (config.seed < 0, f"the seed must be 0 or more, not {config.seed}"),
         (not 0 < config.test_share < 1, "the share of test images must lie in (0, 1)"),
         (not 0 < config.seed_share < 1, "the share of first labels must lie in (0, 1)"),
         (not 0 <= config.random_share <= 1, "the random share of a batch must lie in [0, 1]"),
@@ -33,3 +41,17 @@ def _complaints(config: RunConfig) -> list[tuple[bool, str]]:
         (audit, "the audit certificate comes with step 2; use the test_set certificate"),
         (config.acquisition not in selection.ACQUISITIONS, f"acquisition must be one of: {names}"),
     ]
+
+
+def check_trained(config: RunConfig, answer: Trained) -> None:
+    """Raise `InvalidAnswerError` unless every image has a finite score and times are sensible.
+
+    A NaN would sort as the most certain image or break the saved state, far from its cause.
+    """
+    scores = answer.scores
+    if not len(scores.pred) == len(scores.uncertainty) == config.n:
+        raise InvalidAnswerError(f"the training must score all {config.n} images")
+    if not np.isfinite(scores.uncertainty).all():
+        raise InvalidAnswerError("the training left scores that are not finite numbers")
+    if not all(isfinite(t) and t >= 0 for t in (answer.train_seconds, answer.score_seconds)):
+        raise InvalidAnswerError("the seconds of a training must be finite and not negative")

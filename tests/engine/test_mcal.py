@@ -204,6 +204,22 @@ def test_a_pool_of_another_size_is_refused():
         mcal.advance(state, Labelled(request.id, pool(7)))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"scores": scores(np.full(2000, np.nan))}, "not finite"),
+        ({"scores": scores(np.zeros(1999))}, "all 2000 images"),
+        ({"train_seconds": -1.0}, "seconds"),
+        ({"score_seconds": float("inf")}, "seconds"),
+    ],
+)
+def test_a_training_that_measured_nonsense_is_refused(ran, wrong, words):
+    _, steps, answers = ran
+    at = next(i for i, answer in enumerate(answers) if isinstance(answer, Trained))
+    with pytest.raises(InvalidAnswerError, match=words):
+        mcal.advance(steps[at][0], replace(answers[at], **wrong))
+
+
 def test_a_finished_run_takes_no_answers(ran):
     _, steps, answers = ran
     with pytest.raises(InvalidAnswerError, match="finished"):
@@ -264,6 +280,9 @@ def test_advance_points_to_change():
         (config(alpha=1.0), "alpha"),
         (config(label=-0.01), "price per label"),
         (config(compute=-1.0), "price per compute hour"),
+        (config(label=float("inf")), "price per label"),
+        (config(compute=float("inf")), "price per compute hour"),
+        (config(seed=-1), "seed"),
         (config(60, classes=10), "66 are needed"),
         (config(0), "too few"),
         (config(max_rounds=0), "one round"),
