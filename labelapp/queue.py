@@ -210,12 +210,22 @@ class JobControl:
 # --- stopping ----------------------------------------------------------------------------------
 
 
+_stop_name = "stop"
+
+
+def own_stop() -> None:
+    """Give this process, and those that it forks, a stop that no other worker hears."""
+    global _stop_name  # noqa: PLW0603 - the forked job processes inherit it
+    _stop_name = f"stop-{HOST}-{os.getpid()}"
+    clear_stop()
+
+
 def _stop_file() -> Path:
-    return Path(settings.DATA_DIR) / "stop"
+    return Path(settings.DATA_DIR) / _stop_name
 
 
 def request_stop() -> None:
-    """Ask every running job of this data folder to go back to waiting."""
+    """Ask every running job of this worker to go back to waiting."""
     _stop_file().parent.mkdir(parents=True, exist_ok=True)
     _stop_file().touch()
 

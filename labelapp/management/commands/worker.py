@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until told to stop; code 1 when the cluster died, so that `up` starts it again."""
-        queue.clear_stop()
+        queue.own_stop()
         reconcile.reconcile_at_start()
         cluster = queue.start_cluster()
         stopper = _Stopper(options["parent"])
@@ -45,6 +45,7 @@ class Command(BaseCommand):
         died = not stopper.wanted()
         queue.request_stop()
         cluster.stop()
+        queue.clear_stop()
         if died:
             sys.exit("The job processes died.")
 
@@ -94,6 +95,8 @@ class _Duty:
         self.due = time.monotonic() + self.seconds
         try:
             self.do()
-        except DatabaseError:
-            logger.exception("The worker could not reach the database; it tries again")
-            connection.close()
+        except Exception as error:
+            # Whatever it is: a worker that ends here takes its running training with it.
+            logger.exception("The worker could not do one of its duties; it tries again")
+            if isinstance(error, DatabaseError):
+                connection.close()

@@ -113,6 +113,16 @@ def test_a_stop_interrupts_every_job():
     control.tick()
 
 
+def test_a_worker_that_stops_leaves_the_jobs_of_another_one_alone(monkeypatch):
+    control = queue.JobControl(queue.claim(make_job().pk))
+    monkeypatch.setattr(queue, "_stop_name", "")
+    queue.own_stop()
+    queue.request_stop()
+    assert queue.stop_requested()
+    monkeypatch.setattr(queue, "_stop_name", "stop-another-machine-1")
+    control.tick()
+
+
 def test_the_job_of_a_dead_process_is_taken_back_at_once():
     job = queue.claim(make_job().pk)
     Job.objects.filter(pk=job.pk).update(pid=dead_pid())
