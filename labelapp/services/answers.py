@@ -42,7 +42,7 @@ class Desk:
     batches: dict[int, LabelBatch]
     known: dict[uuid.UUID, Answer]  # stored answers that this request may repeat
     current: dict[int, Answer]  # by task: what this person said last, where it still stands
-    charged: set[int]  # tasks for which this person's work was charged already
+    given: dict[int, list[uuid.UUID]]  # by task: the classes that this person gave, in order
     classes: dict[int, LabelClass]  # by index, those that the request names
     counts: Counter[str] = field(default_factory=Counter)  # changes of ProjectCounter
     spend: Decimal = Decimal(0)
@@ -78,9 +78,17 @@ def load_desk(access: Access, givens: list[Given]) -> Desk:
         batches={task.batch_id: task.batch for task in tasks.values()},
         known=known,
         current={a.task_id: a for a in mine if a.superseded_by is None and a.kind != WITHDRAWN},
-        charged={a.task_id for a in mine if a.kind == CLASS and not a.extra},
+        given=_classes_given(mine),
         classes={label_class.index: label_class for label_class in classes},
     )
+
+
+def _classes_given(mine: list[Answer]) -> dict[int, list[uuid.UUID]]:
+    given: dict[int, list[uuid.UUID]] = {}
+    for answer in sorted(mine, key=lambda a: a.created):
+        if answer.kind == CLASS:
+            given.setdefault(answer.task_id, []).append(answer.pk)
+    return given
 
 
 def apply(desk: Desk, given: Given) -> str:
@@ -167,7 +175,7 @@ def _withdraw(desk: Desk, given: Given, task: Task) -> str:
         raise ConflictError("This batch is complete: answer again to correct it.", task=task.pk)
     _store(desk, given, task, supersedes=before)
     if holds_slot:
-        _reopen(desk, task, before)
+        _reopen(desk, task, before, given)
     elif task.state == Task.State.OPEN and _is_free_for(desk, task):
         _lease_to(task, desk.access.user.pk)
     return "withdrawn"
@@ -200,6 +208,8 @@ def _store(
     )
     desk.known[answer.pk] = answer
     desk.counts["answers"] += 1
+    if given.kind == CLASS:
+        desk.given.setdefault(task.pk, []).append(answer.pk)
     if given.kind == WITHDRAWN:
         desk.current.pop(task.pk, None)
     else:
@@ -213,16 +223,18 @@ def _fill_slot(desk: Desk, task: Task, answer: Answer, class_index: int) -> None
     _lease_to(task, None)
     batch = desk.batches[task.batch_id]
     _label(task, batch, answer, class_index)
-    _charge(desk, task, batch)
+    _charge(desk, answer, batch)
     _recount(desk, batch, -1)
 
 
-def _reopen(desk: Desk, task: Task, before: Answer) -> None:
-    """Take the label away and lease the task to this person again. What was charged stays."""
+def _reopen(desk: Desk, task: Task, before: Answer, given: Given) -> None:
+    """Take the label and its charge away and lease the task to this person again."""
     Label.objects.filter(image_id=task.image_id, answer_id=before.pk).delete()
     task.state = Task.State.OPEN
     _lease_to(task, desk.access.user.pk)
-    _recount(desk, desk.batches[task.batch_id], +1)
+    batch = desk.batches[task.batch_id]
+    _refund(desk, task, batch, given)
+    _recount(desk, batch, +1)
 
 
 def _recount(desk: Desk, batch: LabelBatch, change: int) -> None:
@@ -261,22 +273,31 @@ def _relabel(task: Task, before: Answer, answer: Answer, class_index: int) -> No
     )
 
 
-def _charge(desk: Desk, task: Task, batch: LabelBatch) -> None:
-    """Book one label's price, once per person and task: own corrections are free."""
-    if task.pk in desk.charged:
-        return
-    desk.charged.add(task.pk)
+def _charge(desk: Desk, answer: Answer, batch: LabelBatch) -> None:
+    """Book one label's price for the answer that fills the slot; corrections are free."""
     price = desk.access.project.price_per_label
+    _book(desk, batch, f"answer:{answer.pk}", Decimal(1), price)
+
+
+def _refund(desk: Desk, task: Task, batch: LabelBatch, given: Given) -> None:
+    """Book the charge back: a label that was taken back is paid to whoever gives it in the end."""
+    keys = [f"answer:{answer_id}" for answer_id in desk.given.get(task.pk, [])]
+    charges = LedgerEntry.objects.filter(project_id=task.project_id, key__in=keys)
+    paid = charges.order_by("-pk").values_list("unit_price", flat=True)[0]
+    _book(desk, batch, f"withdrawn:{given.id}", Decimal(-1), paid)
+
+
+def _book(desk: Desk, batch: LabelBatch, key: str, quantity: Decimal, price: Decimal) -> None:
     LedgerEntry.objects.create(
-        project_id=task.project_id,
-        key=f"answer:{task.pk}:{desk.access.user.pk}",
+        project_id=batch.project_id,
+        key=key,
         purpose=batch.purpose,
-        quantity=Decimal(1),
+        quantity=quantity,
         unit_price=price,
-        amount=price,
+        amount=quantity * price,
         user=desk.access.user,
     )
-    desk.spend += price
+    desk.spend += quantity * price
 
 
 def _is_free_for(desk: Desk, task: Task) -> bool:

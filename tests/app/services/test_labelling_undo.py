@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django.db import connection
+from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -99,12 +102,18 @@ def test_an_undo_takes_the_label_away_and_gives_the_task_back(ann, batch):
     assert not Label.objects.exists()
 
 
-def test_an_undo_moves_the_counters_back_but_not_the_money(ann, project):
+def paid() -> dict[str, Decimal]:
+    """What each person has earned by the ledger."""
+    rows = LedgerEntry.objects.values_list("user__email").annotate(sum=Sum("amount"))
+    return {email: amount for email, amount in rows if amount}
+
+
+def test_an_undo_moves_the_counters_and_the_money_back(ann, project):
     task = take(ann)
     send(ann, answer(ann, task.pk), answer(ann, task.pk, "withdrawn"))
     counter = ProjectCounter.objects.get(project=project)
-    assert (counter.train, counter.answers) == (0, 2)
-    assert counter.label_spend == project.price_per_label
+    assert (counter.train, counter.answers, counter.label_spend) == (0, 2, 0)
+    assert paid() == {}
 
 
 def test_answering_again_after_an_undo_is_not_charged_again(ann, project):
@@ -113,8 +122,23 @@ def test_answering_again_after_an_undo_is_not_charged_again(ann, project):
     send(ann, answer(ann, task.pk, "withdrawn"))
     assert send(ann, answer(ann, task.pk, **{"class": 0})) == ["accepted"]
     assert Label.objects.get().class_index == 0
-    assert LedgerEntry.objects.count() == 1
+    assert paid() == {ann.user.email: project.price_per_label}
     assert ProjectCounter.objects.get(project=project).label_spend == project.price_per_label
+
+
+def test_what_is_taken_back_is_the_price_that_was_paid(ann, project):
+    task = take(ann)
+    send(ann, answer(ann, task.pk))
+    ann.project.price_per_label = Decimal("0.5")
+    send(ann, answer(ann, task.pk, "withdrawn"))
+    assert paid() == {}
+
+
+def test_an_undo_after_a_correction_takes_the_charge_back(ann):
+    task = take(ann)
+    send(ann, answer(ann, task.pk, **{"class": 0}), answer(ann, task.pk, **{"class": 1}))
+    send(ann, answer(ann, task.pk, "withdrawn"))
+    assert paid() == {}
 
 
 def test_an_answer_its_undo_and_a_new_one_travel_in_one_request(ann):
@@ -171,13 +195,13 @@ def test_the_undo_of_an_extra_vote_leaves_the_label(ann, ben):
     assert Label.objects.get().user == ben.user
 
 
-def test_somebody_else_who_fills_a_reopened_slot_is_paid(ann, ben):
+def test_only_who_fills_a_reopened_slot_in_the_end_is_paid(ann, ben):
     task = take(ann)
     send(ann, answer(ann, task.pk), answer(ann, task.pk, "withdrawn"))
     Task.objects.filter(pk=task.pk).update(lease_until=timezone.now().replace(year=2020))
     assert take(ben).pk == task.pk
     send(ben, answer(ben, task.pk))
-    assert LedgerEntry.objects.count() == 2
+    assert paid() == {ben.user.email: ben.project.price_per_label}
     assert send(ann, answer(ann, task.pk)) == ["extra"]
 
 
