@@ -7,8 +7,9 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, models
 
-from labelapp import tasks
+from labelapp import queue, tasks
 from labelapp.models import (
+    Answer,
     Certificate,
     Event,
     Iteration,
@@ -23,15 +24,19 @@ from labelapp.models import (
     TestMark,
     TrainItem,
 )
-from labelapp.services import runs
+from labelapp.services import labelling, model_files, pool_tensor, runs
+from labelapp.services import training as train_service
+from tests.app.services.labelling_help import answer, entry
 from tests.app.tasks import driving
 
 pytestmark = pytest.mark.django_db
 
 TABLES: list[type[models.Model]] = [
+    Answer,
     Certificate,
     Event,
     Iteration,
+    Job,
     Label,
     LabelBatch,
     LedgerEntry,
@@ -130,6 +135,43 @@ def test_storing_the_machine_labels(ready, cast, fake_trainer, monkeypatch):
 
 def test_starting_a_run(ready, cast):
     assert crash_everywhere(lambda: driving.start(ready, cast.owner)) > 5
+
+
+def test_the_answer_that_closes_a_batch(project, batch, cast):
+    tasks_ = list(batch.tasks.order_by("pk"))
+    who = entry(project, cast.annotator)
+    labelling.submit(access=who, answers=[answer(who, task.pk) for task in tasks_[:-1]])
+    last = [answer(who, tasks_[-1].pk)]
+    assert crash_everywhere(lambda: labelling.submit(access=who, answers=last, count=4)) > 7
+    batch.refresh_from_db()
+    assert (batch.state, batch.remaining) == ("done", 0)
+    assert Label.objects.count() == LedgerEntry.objects.count() == len(tasks_)
+    assert Job.objects.get().kind == "advance"
+
+
+def test_taking_a_correction_an_undo_and_a_skip(project, batch, cast):
+    who = entry(project, cast.annotator)
+    first, second, third = batch.tasks.order_by("pk")[:3]
+    given = [answer(who, first.pk), answer(who, second.pk)]
+    labelling.submit(access=who, answers=given)
+    changed = [
+        answer(who, first.pk, **{"class": 2}),
+        answer(who, second.pk, "withdrawn"),
+        answer(who, third.pk, "skip"),
+    ]
+    assert crash_everywhere(lambda: labelling.submit(access=who, answers=changed)) > 8
+
+
+def test_accepting_a_training(training, ready, monkeypatch):
+    job = queue.claim(training.pk)
+    images = pool_tensor.ensure(ready, ready.run.n, lambda share: None)
+    attempt = train_service.prepare(ready.run, job, images)
+    result = train_service.run_program(attempt, queue.JobControl(job))
+    stored = model_files.take_over(attempt.folder, ready.run, job.token)
+    monkeypatch.setattr(train_service.model_files, "take_over", lambda *args: stored)
+    assert crash_everywhere(lambda: train_service.accept(attempt, result)) > 5
+    assert ready.run.models.count() == 1
+    assert LedgerEntry.objects.filter(project=ready, purpose="compute").count() == 1
 
 
 def test_a_step_is_done_once_however_often_it_is_asked_for(training, ready):
