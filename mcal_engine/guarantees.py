@@ -128,7 +128,7 @@ def walk(candidates: Candidates, target: Target) -> Walk:
         accepted = _before_first_failure(fits, start)
     else:
         bounds, allowances, fits = _plugged_in(candidates, target)
-        accepted = max((j for j, fit in enumerate(fits) if fit), default=None)
+        accepted = _largest(candidates, fits)
     if accepted is None:
         return Walk(None, 0, 0, bounds, allowances, start)
     return Walk(accepted, candidates.sizes[accepted], bounds[accepted], bounds, allowances, start)
@@ -197,6 +197,14 @@ def _before_first_failure(fits: list[bool], start: int | None) -> int | None:
             break
         accepted = j
     return accepted
+
+
+def _largest(candidates: Candidates, fits: list[bool]) -> int | None:
+    """Return the largest set that fits, by its first name: a share of X above the remainder's
+    own takes no more than the remainder.
+    """
+    sizes = [size if fit else 0 for size, fit in zip(candidates.sizes, fits, strict=True)]
+    return sizes.index(max(sizes)) if any(sizes) else None
 
 
 def largest_rate(n: int, sizes: FloatArray, tests: FloatArray, target: Target) -> FloatArray:

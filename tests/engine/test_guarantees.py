@@ -194,6 +194,14 @@ def test_per_s_keeps_the_error_inside_below_epsilon():
     assert THETAS[walk.accepted] == 0.5
 
 
+def test_a_set_is_named_by_the_smallest_share_that_takes_it():
+    """In the paper modes a share of X above the remainder's own takes just the remainder."""
+    made = candidates(lambda theta: 0.0)
+    capped = replace(made, sizes=tuple(min(size, 6000) for size in made.sizes))
+    walk = guarantees.walk(capped, Target(0.05, criterion=Criterion.PER_S))
+    assert (walk.size, THETAS[walk.accepted]) == (6000, 0.75)
+
+
 @settings(max_examples=30)
 @given(st.integers(40, 400), st.integers(15, 25), st.sampled_from([0.02, 0.05, 0.1]))
 def test_the_planners_largest_rate_is_what_the_walk_would_accept(tests, times, epsilon):
