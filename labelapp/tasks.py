@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from labelapp import queue
 from labelapp.errors import AppError
-from labelapp.models import Export, Import, Job
+from labelapp.models import Job
 from labelapp.queue import JobControl
 from labelapp.services import exports, imports, projects, runs, training
 
@@ -82,13 +82,9 @@ def _abandon(job: Job, words: str) -> None:
     if job.kind in {"train", "advance"}:
         runs.fail(job.target, FAILURES[job.kind].format(words.rstrip(".")))
     elif job.kind == "import":
-        live = [Import.State.WAITING, Import.State.RUNNING]
-        rows = Import.objects.filter(pk=job.target, state__in=live)
-        rows.update(state=Import.State.FAILED, message=words[:500])
+        imports.give_up(job.target, words)
     elif job.kind == "export":
-        waiting = [Export.State.WAITING, Export.State.RUNNING]
-        exported = Export.objects.filter(pk=job.target, state__in=waiting)
-        exported.update(state=Export.State.FAILED, message=words[:500])
+        exports.give_up(job.target, words)
 
 
 FAILURES = {

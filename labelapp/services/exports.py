@@ -184,8 +184,15 @@ def _settled_rename(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
+def give_up(export_id: int, message: str) -> None:
+    """End an export whose job failed for good, and say so. Harmless when it has ended."""
+    record = Export.objects.filter(pk=export_id).first()
+    if record is not None:
+        _end(record, Export.State.FAILED, message=message[:500])
+
+
 def _end(record: Export, state: str, **changes: Any) -> None:
-    running = Export.objects.filter(pk=record.pk, state=Export.State.RUNNING)
+    running = Export.objects.filter(pk=record.pk, state__in=LIVE)
     with transaction.atomic():
         if running.update(state=state, finished=timezone.now(), **changes):
             payload = {"export": record.pk, "format": record.format, "state": state}

@@ -250,6 +250,13 @@ def _take_all(record: Import, source: Source, control: Control) -> None:
         control.tick(batch.end / max(source.total, 1), words, left)
 
 
+def give_up(import_id: int, message: str) -> None:
+    """End an import whose job failed for good, and say so. Harmless when it has ended."""
+    record = Import.objects.filter(pk=import_id).first()
+    if record is not None:
+        _end(record, Import.State.FAILED, message)
+
+
 def _end(record: Import, state: str, message: str) -> bool:
     """End a live import and say so once; False when it had ended before."""
     over = [Import.State.DONE, Import.State.CANCELLED]

@@ -6,7 +6,7 @@ import pytest
 
 from labelapp import queue, tasks
 from labelapp.errors import ConflictError
-from labelapp.models import Import, Job, Run
+from labelapp.models import Export, Import, Job, Run
 from tests.app.tasks.driving import do_one
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +59,18 @@ def test_a_failure_is_tried_again_later_and_given_up_after_three_times(job, hand
     record.refresh_from_db()
     assert (job.state, job.message) == (Job.State.FAILED, "disk full")
     assert (record.state, record.message) == (Import.State.FAILED, "disk full")
+    assert record.finished is not None
+    assert record.project.events.get(type="import.finished").payload["state"] == "failed"
+
+
+def test_an_export_that_is_given_up_is_told_to_open_pages(project, monkeypatch):
+    export = Export.objects.create(project=project, format="csv")
+    job = Job.objects.create(kind="export", key=f"export:{export.pk}", target=export.pk)
+    monkeypatch.setitem(tasks.HANDLERS, "export", raising(ConflictError("No.")))
+    assert tasks.run_job(job.pk) == "failed"
+    export.refresh_from_db()
+    assert (export.state, export.message) == (Export.State.FAILED, "No.")
+    assert project.events.filter(type="export.finished").exists()
 
 
 def test_an_error_of_people_is_not_repeated(job, handler):
