@@ -6,6 +6,7 @@ import errno
 import shutil
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Protocol
 
 from django.core.files.base import File
@@ -20,7 +21,7 @@ from labelapp.errors import (
     InvalidInputError,
     NotFoundError,
 )
-from labelapp.models import Import, Job, Run
+from labelapp.models import Import, Job, Project, Run
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
 from labelapp.services import uploads
@@ -28,6 +29,7 @@ from labelapp.services.import_batches import ImportStoppedError, batches, store_
 from labelapp.services.import_sources import Source, open_source, server_folder, upload_folder
 
 ANNOUNCE_SECONDS = 1.0
+UPLOAD_DAYS = 7
 _CANCELLED = "Cancelled; the images that were in stay."
 
 
@@ -128,6 +130,15 @@ def _give_up_upload(record: Import, message: str) -> None:
     """End an import that never began: its files are of no use."""
     _end(record, Import.State.FAILED, message)
     _clean_up(record)
+
+
+def drop_stale_uploads() -> None:
+    """End uploads that no browser finished in a week: their files would lie there for ever."""
+    old = timezone.now() - timedelta(days=UPLOAD_DAYS)
+    stale = Import.objects.filter(state=Import.State.UPLOADING, created__lt=old)
+    for record in stale.exclude(project__status=Project.Status.DELETING):
+        if _end(record, Import.State.CANCELLED, "The upload was never finished."):
+            _clean_up(record)
 
 
 def continue_import(*, access: Access, import_id: int) -> Import:

@@ -7,12 +7,15 @@ piece of work, and the handlers look at the rows again.
 from __future__ import annotations
 
 import logging
+import shutil
+from pathlib import Path
 
+from django.conf import settings
 from django.db import transaction
 
 from labelapp import queue
 from labelapp.models import Export, Import, Project, Run
-from labelapp.services import runs
+from labelapp.services import imports, runs
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,10 @@ def reconcile_at_start() -> None:
 
 
 def reconcile() -> None:
-    """Enqueue what the rows imply and no live job does: runs, imports, exports, deletions."""
+    """Enqueue what the rows imply and no live job does: runs, imports, exports, deletions.
+
+    Clears away what nobody will need: caches of finished runs, uploads that never ended.
+    """
     for run in _running():
         with transaction.atomic():
             runs.ensure_job(run)
@@ -34,6 +40,8 @@ def reconcile() -> None:
         _enqueue("export", export.pk, export.project_id)
     for project in Project.objects.filter(status=Project.Status.DELETING):
         _enqueue("delete", project.pk, None)
+    imports.drop_stale_uploads()
+    _drop_caches()
 
 
 def _running() -> list[Run]:
@@ -45,3 +53,12 @@ def _running() -> list[Run]:
 def _enqueue(kind: str, target: int, project_id: int | None) -> None:
     with transaction.atomic():
         queue.enqueue(kind, f"{kind}:{target}", project_id=project_id, target=target)
+
+
+def _drop_caches() -> None:
+    """Delete the packed pixels and the attempts' folders of finished runs."""
+    root = Path(settings.JOBS_ROOT)
+    names = [folder.name for folder in root.iterdir() if folder.is_dir()] if root.is_dir() else []
+    over = Project.objects.filter(public_id__in=names, run__finished__isnull=False)
+    for name in over.values_list("public_id", flat=True):
+        shutil.rmtree(root / name, ignore_errors=True)

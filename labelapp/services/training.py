@@ -115,6 +115,7 @@ def prepare(run: Run, job: Job, images: Path) -> Attempt:
 
     order = engine.outstanding_training(run)
     folder = run_folder(run) / order.id / job.token
+    _drop_others(run_folder(run), order.id)
     folder.mkdir(parents=True)
     rows = training_set(run)
     np.save(folder / "train_items.npy", np.array([seq for seq, _ in rows], dtype=np.int64))
@@ -133,6 +134,13 @@ def prepare(run: Run, job: Job, images: Path) -> Attempt:
     }
     (folder / "request.json").write_text(json.dumps(request))
     return Attempt(run, job, order, folder, len(rows))
+
+
+def _drop_others(root: Path, order_id: str) -> None:
+    """Delete what a killed worker left of earlier trainings; failed attempts at this one stay."""
+    for folder in root.iterdir() if root.is_dir() else ():
+        if folder.name != order_id:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_folder(run: Run) -> Path:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
+from django.utils import timezone
 
 from labelapp import queue
 from labelapp.models import Export, Import, Job, LabelBatch, Project, Run
 from labelapp.services import reconcile
+from labelapp.services.import_sources import upload_folder
 from tests.app.conftest import open_batch
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +54,34 @@ def test_imports_exports_and_deletions_are_found_again(project):
     kinds = [key.split(":")[0] for key in live()]
     assert kinds == ["delete", "export", "import"]
     assert f"export:{export.pk}" in live()
+
+
+def test_the_caches_of_finished_runs_are_deleted(project, batch, settings):
+    going = Path(settings.JOBS_ROOT) / project.public_id / "pool" / "20.npy"
+    strange = Path(settings.JOBS_ROOT) / "of-nobody"
+    going.parent.mkdir(parents=True)
+    strange.mkdir()
+    going.touch()
+    reconcile.reconcile()
+    assert going.exists()
+    Run.objects.update(finished=timezone.now())
+    reconcile.reconcile()
+    assert not going.parent.parent.exists()
+    assert strange.exists()
+
+
+def test_an_upload_that_never_ended_is_dropped_after_a_week(project):
+    new = Import.objects.create(project=project, kind="zip", state="uploading")
+    old = Import.objects.create(project=project, kind="zip", state="uploading")
+    Import.objects.filter(pk=old.pk).update(created=timezone.now() - timedelta(days=8))
+    for record in (new, old):
+        upload_folder(record.pk).mkdir(parents=True)
+    reconcile.reconcile()
+    assert upload_folder(new.pk).exists()
+    assert not upload_folder(old.pk).exists()
+    old.refresh_from_db()
+    assert (old.state, old.message) == ("cancelled", "The upload was never finished.")
+    assert project.events.filter(type="import.finished").count() == 1
 
 
 def test_a_start_takes_the_jobs_of_dead_workers_back(project, monkeypatch):

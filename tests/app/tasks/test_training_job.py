@@ -178,6 +178,16 @@ def test_a_training_whose_turn_comes_during_a_pause_waits_for_the_resume(trainin
     assert ready.run.models.count() == 1
 
 
+def test_what_a_killed_worker_left_of_an_earlier_training_is_deleted(training, ready):
+    left = service.run_folder(ready.run) / "000-train" / "token"
+    failed = service.run_folder(ready.run) / "001-train" / "first attempt"
+    for folder in (left, failed):
+        folder.mkdir(parents=True)
+    service.prepare(ready.run, queue.claim(training.pk), Path("pool.npy"))
+    assert not left.parent.exists()
+    assert failed.exists()
+
+
 def test_only_the_last_two_models_keep_their_scores(training, ready, cast, settings):
     driving.do_jobs()
     while ready.run.models.count() < 3:
