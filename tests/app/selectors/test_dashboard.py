@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from labelapp.models import (
     Answer,
@@ -22,6 +24,7 @@ from labelapp.models import (
     WorkerBeat,
 )
 from labelapp.selectors.dashboard import events_since, overview
+from labelapp.selectors.dashboard_people import _person
 from labelapp.selectors.dashboard_words import PURPOSES
 from tests.app import dashboard_data as data
 from tests.app.conftest import add_images, open_batch
@@ -209,8 +212,17 @@ def test_who_labels_now_is_named_with_their_pace(cast, project):
             kind="class",
             label_class=label_class,
         )
-    assert overview(project)["people"]["now"] == [{"name": "Ann", "per_minute": 2.0}]
-    assert overview(project)["people"]["per_minute"] == 2.0
+    # all within the last moments: counted over the shortest time that says something, 30 s
+    assert overview(project)["people"]["now"] == [{"name": "Ann", "per_minute": 20.0}]
+    assert overview(project)["people"]["per_minute"] == 20.0
+
+
+def test_the_pace_counts_from_a_persons_first_answer_of_the_last_minutes():
+    now = timezone.now()
+    row = {"user__display_name": "Ann", "user__email": "a@example.org", "recent": 30}
+    row |= {"first": now - timedelta(minutes=2), "last": now - timedelta(seconds=90)}
+    one = _person(row, now)
+    assert (one["per_minute"], one["present"]) == (15.0, False)
 
 
 def test_time_left_is_told_only_while_people_are_at_work(running, project):
