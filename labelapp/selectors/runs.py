@@ -20,7 +20,7 @@ from labelapp.selectors.jobs import JobView, live_job, worker_alive
 
 START_WORKER = "No worker is running. Start one with `make run` or `python manage.py worker`."
 PURPOSES = {
-    "test": "random images that measure the model's error",
+    "test": "the test set, random images that measure the model's error",
     "seed": "the first random images to train on",
     "train": "the images that teach the model most",
     "audit": "a random check of the machine's labels",
