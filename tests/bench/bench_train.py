@@ -7,7 +7,6 @@ For each |B|: a random B of the pool, one training, all images scored. Accuracy 
 among the most confident 60, 70 and 80 % are over the images outside B, means over the seeds.
 """
 
-
 from __future__ import annotations
 
 import argparse
