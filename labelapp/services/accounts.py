@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import transaction
@@ -109,6 +111,7 @@ def deactivate(*, actor: User, user_id: int) -> User:
     with one_writer():
         User.objects.filter(pk=person.pk).update(is_active=False)
         release_leases(user=person)
+        _end_sessions(person)
         now = timezone.now()
         Invitation.objects.filter(created_by=person, accepted_at=None, revoked_at=None).update(
             revoked_at=now
@@ -116,6 +119,16 @@ def deactivate(*, actor: User, user_id: int) -> User:
         PasswordResetLink.objects.filter(user=person, used_at=None).update(used_at=now)
         audit.write(user=actor, project=None, action="person.deactivated", target=person.email)
     return person
+
+
+def _end_sessions(person: User) -> None:
+    """Delete a person's sessions: brought back, they sign in anew on every device."""
+    mine = [
+        session.session_key
+        for session in Session.objects.filter(expire_date__gt=timezone.now())
+        if session.get_decoded().get(SESSION_KEY) == str(person.pk)
+    ]
+    Session.objects.filter(session_key__in=mine).delete()
 
 
 def reactivate(*, actor: User, user_id: int) -> User:

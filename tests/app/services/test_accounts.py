@@ -87,6 +87,14 @@ def test_a_deactivated_person_keeps_answers_and_loses_leases(cast, batch, boss):
     assert AuditLog.objects.get().action == "person.deactivated"
 
 
+def test_sessions_of_a_deactivated_person_do_not_come_back(cast, boss, sign_in):
+    theirs, other = sign_in(cast.annotator), sign_in(cast.manager)
+    accounts.deactivate(actor=boss, user_id=cast.annotator.pk)
+    accounts.reactivate(actor=boss, user_id=cast.annotator.pk)
+    assert theirs.get("/me/").status_code == 302
+    assert other.get("/me/").status_code == 200
+
+
 def test_a_deactivated_person_loses_the_links_they_made(cast, project, boss, token):
     accounts.deactivate(actor=boss, user_id=cast.owner.pk)
     with pytest.raises(ExpiredError):
