@@ -2,7 +2,9 @@
 
 `dashboard_run.json` was recorded from `mcal_engine.simulate` (10,000 images, 10 classes, a
 synthetic learner, epsilon 5 %, $0.04 a label, $3.6 an hour): records, plans, certificate, and how
-many labels each request bought. Charts are kept for iterations 3, 6, 7 and 9.
+many labels each request bought. Charts are kept for iterations 3, 6, 7 and 9. Their `curve_*` were not
+recorded then: they were computed from the recorded counts with `planner._with_curves`, when the
+fit over past sizes was added.
 """
 
 from __future__ import annotations
