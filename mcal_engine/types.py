@@ -1,4 +1,4 @@
-"""The records that the engine exchanges with its drivers: settings, requests, answers, state.
+"""The records that the engine exchanges with its drivers: requests, answers, state.
 
 Everything here is frozen and plain: NumPy arrays indexed by the image's dense number (0..N-1),
 numbers, strings. Money is float dollars, time is seconds, shares are of X unless said otherwise.
@@ -12,6 +12,15 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mcal_engine.config import CertificateKind as CertificateKind
+from mcal_engine.config import CostModel as CostModel
+from mcal_engine.config import Criterion as Criterion
+from mcal_engine.config import CurveModel as CurveModel
+from mcal_engine.config import Prices as Prices
+from mcal_engine.config import RunConfig as RunConfig
+from mcal_engine.config import Target as Target
+from mcal_engine.errors import InvalidAnswerError
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -29,56 +38,6 @@ class Purpose(StrEnum):
     TRAIN = "train"
     AUDIT = "audit"
     RESIDUAL = "residual"
-
-
-class Criterion(StrEnum):
-    """What the error target bounds."""
-
-    OVERALL = "overall"  # (|S|/N) * error(S) < epsilon with an upper bound on error(S)
-    PLUG_IN = "plug_in"  # Eq. 2 of the paper with the estimate in place of a bound
-    PER_S = "per_s"  # error inside S <= epsilon, what the paper's tables enforced
-
-
-class CertificateKind(StrEnum):
-    """Which statistical promise is made on the delivered error."""
-
-    TEST_SET = "test_set"  # fixed sample T: "estimated with a margin"
-    AUDIT = "audit"  # sequential audit: "certified" (comes with step 2)
-
-
-@dataclass(frozen=True)
-class Prices:
-    """Dollars per human label (all repeats included) and per hour of compute."""
-
-    label: float
-    compute_per_hour: float
-
-
-@dataclass(frozen=True)
-class Target:
-    """The error target: epsilon of Eq. 2, alpha = 1 - confidence."""
-
-    epsilon: float
-    alpha: float = 0.05
-    criterion: Criterion = Criterion.OVERALL
-    certificate: CertificateKind = CertificateKind.TEST_SET
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that defines a run before its first label. Validated by `mcal.start`."""
-
-    n: int
-    classes: int
-    prices: Prices
-    target: Target
-    arch: str = "cnn_small"
-    seed: int = 0
-    acquisition: str = "margin"
-    test_share: float = 0.015
-    seed_share: float = 0.01
-    random_share: float = 0.05
-    max_rounds: int = 30
 
 
 @dataclass(frozen=True)
@@ -107,15 +66,34 @@ class Pool:
 
 @dataclass(frozen=True)
 class Scores:
-    """One model's view of every image: predicted class and uncertainty = 1 - margin.
+    """One model's view of every image: predicted class and how unsure it is.
 
-    `pred` uint16 [N]; `uncertainty` float32 [N], computed from the small probabilities so that
-    it does not tie near zero.
+    `pred` uint16 [N]; `uncertainty` = 1 - margin, `least` = 1 - top probability and `entropy` in
+    nats are float32 [N], computed from the small probabilities so that they do not tie near zero.
+    `features` are float16 [N, d] of the last hidden layer, only where a request asks for them.
     """
 
     pred: NDArray[np.uint16]
     uncertainty: NDArray[np.float32]
     model: str  # SHA-256 of the checkpoint (or any stable name in synthetic learners)
+    least: NDArray[np.float32] | None = None
+    entropy: NDArray[np.float32] | None = None
+    features: NDArray[np.float16] | None = None
+
+    def by(self, measure: str) -> NDArray[np.float32]:
+        """Return the uncertainty [N] under a measure of `MEASURES`: higher is less certain.
+
+        Raises `InvalidAnswerError` where the learner did not report this measure.
+        """
+        found = {"margin": self.uncertainty, "least_confidence": self.least}.get(
+            measure, self.entropy
+        )
+        if found is None:
+            raise InvalidAnswerError(f"the training reported no {measure} scores")
+        return found
+
+
+MEASURES = ("margin", "least_confidence", "entropy")
 
 
 # --- requests: what the engine wants next --------------------------------------------------
@@ -127,6 +105,8 @@ class LabelRequest:
 
     `train` may hold images that are not in `buy`: already labelled marks that M(.) picked blind.
     `buy` may be empty. The id derives from (iteration, purpose, attempt) and never repeats.
+    An audit's order is committed: `buy` is asked for as it stands, `commitment` is to be stored
+    before the first label is asked, and the answer must bring the scores of the `frozen` model.
     """
 
     id: str
@@ -135,16 +115,22 @@ class LabelRequest:
     buy: IntArray
     train: IntArray
     mark: IntArray
+    frozen: str = ""
+    commitment: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Train fresh weights on all of B, then score every image of X."""
+    """Train fresh weights of each architecture on all of B, then score every image of X.
+
+    `features`: M(.) needs the last hidden layer's output of the first architecture as well.
+    """
 
     id: str
     iteration: int
-    arch: str
+    archs: tuple[str, ...]
     seed: int
+    features: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,22 +163,35 @@ Request: TypeAlias = LabelRequest | TrainRequest | MachineLabelRequest | Finishe
 
 @dataclass(frozen=True)
 class Labelled:
-    """The `LabelRequest` with this id is done; `pool` shows the labels, B and the marks."""
+    """The `LabelRequest` with this id is done; `pool` shows the labels, B and the marks.
+
+    `scores` are the stored ones of the request's `frozen` model, where it names one.
+    """
 
     request_id: str
     pool: Pool
+    scores: Scores | None = None
 
 
 @dataclass(frozen=True)
-class Trained:
-    """The `TrainRequest` with this id is done."""
+class Measured:
+    """What one architecture's training showed and took. Seconds; `device` is its kind."""
 
-    request_id: str
-    pool: Pool
+    arch: str
     scores: Scores
     train_seconds: float
     score_seconds: float
     samples_shown: int
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The `TrainRequest` with this id is done; `models` in the order of its `archs`."""
+
+    request_id: str
+    pool: Pool
+    models: tuple[Measured, ...]
 
 
 @dataclass(frozen=True)
@@ -282,6 +281,33 @@ class IterationRecord:
     stable: bool = False
     next_delta: int | None = None
     decision: str = ""  # why, one plain sentence
+    arch: str = ""
+    probability_best: float | None = None  # of this architecture, where several race
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One attempt of certificate A: what was frozen before its first label, and how far it is.
+
+    The nested candidate sets S_1 < ... < S_J* are {x of the remainder : uncertainty <= cut};
+    tuples have one entry per set. Items are asked in the order of SHA-256(`key` || item).
+    """
+
+    attempt: int  # 1, 2, ...
+    alpha: float  # alpha_a, this attempt's share of alpha
+    arch: str
+    model: str
+    key: str
+    frozen: str  # SHA-256 of scores, machine labels, cuts, sizes, allowances, alpha
+    cuts: tuple[float, ...]
+    sizes: tuple[int, ...]  # N_j
+    allowances: tuple[int, ...]
+    forecasts: tuple[float, ...]  # p_j, the error share that the forecast expects in S_j
+    planned: int  # audit labels expected
+    asked: int = 0  # of the committed order, so far
+    looked: int = 0  # length of the prefix that has been judged
+    passed: tuple[bool, ...] = ()
+    ended: str = ""  # why this attempt certifies nothing more
 
 
 @dataclass(frozen=True)
@@ -290,7 +316,7 @@ class McalState:
 
     config: RunConfig
     waiting_for: str  # id of the outstanding request
-    phase: str  # test | seed | train | label | machine | residual | finished
+    phase: str  # test | seed | train | label | topup | audit | machine | residual | finished
     iteration: int = 0
     delta: int = 0
     records: tuple[IterationRecord, ...] = ()
@@ -299,4 +325,10 @@ class McalState:
     stop_votes: int = 0
     stop_reason: str = ""
     certificate: dict[str, object] = field(default_factory=dict)
-    compute_seconds: float = 0.0
+    live: tuple[str, ...] = ()  # architectures still in the race, the leader first
+    audit: Audit | None = None
+    attempts: int = 0  # audits begun
+    topups: int = 0
+    bought: int = 0  # human labels paid so far
+    spent_labels: float = 0.0  # dollars, at the prices of their time
+    spent_compute: float = 0.0
