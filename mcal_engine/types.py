@@ -304,6 +304,7 @@ class Audit:
     allowances: tuple[int, ...]
     forecasts: tuple[float, ...]  # p_j, the error share that the forecast expects in S_j
     planned: int  # audit labels expected
+    excluded: tuple[int, ...] = ()  # images that could not be labelled before the freeze
     asked: int = 0  # of the committed order, so far
     looked: int = 0  # length of the prefix that has been judged
     passed: tuple[bool, ...] = ()
