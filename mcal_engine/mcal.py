@@ -46,6 +46,7 @@ from mcal_engine.types import (
     LabelRequest,
     MachineLabelRequest,
     McalState,
+    Measured,
     Pool,
     Prices,
     Purpose,
@@ -68,7 +69,7 @@ NOTHING: IntArray = np.empty(0, dtype=np.int64)
 def start(config: RunConfig) -> Step:
     """Begin a run: ask for the labels of the random test marks. Raises `InvalidConfigError`."""
     validate(config)
-    state = McalState(config=config, waiting_for="", phase="")
+    state = McalState(config=config, waiting_for="", phase="", live=config.archs)
     marks = selection.draw_test(config)
     return _ask_labels(state, "test", Purpose.TEST, buy=marks, mark=marks)
 
@@ -107,9 +108,17 @@ def _after_batch(state: McalState, answer: Labelled) -> Step:
         reason = "none of the first images could be labelled, so there is nothing to train on"
         return _finish_by_hand(state, answer.pool, reason)
     state = replace(state, iteration=state.iteration + 1)
-    state = _waiting(state, "train", "train")
+    state = _waiting(_paid(state, answer.pool), "train", "train")
     seed = state.config.seed + 1000 * state.iteration
-    return state, TrainRequest(state.waiting_for, state.iteration, state.config.arch, seed)
+    wanted = state.config.acquisition == "k_center"
+    return state, TrainRequest(state.waiting_for, state.iteration, state.live, seed, wanted)
+
+
+def _paid(state: McalState, pool: Pool) -> McalState:
+    """Book the labels bought since the last look, at today's price."""
+    bought = int((pool.labels >= 0).sum())
+    dollars = (bought - state.bought) * state.config.prices.label
+    return replace(state, bought=bought, spent_labels=state.spent_labels + dollars)
 
 
 # --- lines 6-19: measure, fit, plan, decide ---------------------------------------------------
@@ -117,48 +126,50 @@ def _after_batch(state: McalState, answer: Labelled) -> Step:
 
 def _after_training(state: McalState, answer: Trained) -> Step:
     pool, config = answer.pool, state.config
-    check_trained(config, answer)
-    candidates = guarantees.count_candidates(pool, answer.scores, config)
+    check_trained(config, answer, state.live)
+    for model in answer.models:
+        dollars = costs.compute_dollars(model.train_seconds + model.score_seconds, config.prices)
+        state = replace(state, spent_compute=state.spent_compute + dollars)
+    leader = answer.models[0]
+    candidates = guarantees.count_candidates(pool, leader.scores, config)
     walk = guarantees.walk(candidates, config.target)
-    seconds = state.compute_seconds + answer.train_seconds + answer.score_seconds
-    spent = costs.compute_dollars(seconds, config.prices)
-    record = _measure(state, answer, candidates, spent)
+    record = _measure(state, pool, leader, candidates)
     now = planner.Situation(
         config=config,
         records=(*state.records, record),
         n=candidates.n,
         trained=record.train_size,
         marked=record.test_size,
-        spent=spent,
+        spent=state.spent_compute,
         walk=walk,
     )
-    state = _decide(replace(state, compute_seconds=seconds), now)
+    state = _decide(state, now)
     if state.stop_reason:
-        return _finish(state, answer, candidates, now)
+        return _finish(state, pool, leader, candidates, now)
     open_items = np.flatnonzero(~pool.train & ~pool.excluded).astype(np.int64)
-    batch = selection.acquire(config, open_items, answer.scores, state.delta, state.iteration)
+    batch = selection.acquire(config, open_items, leader.scores, state.delta, state.iteration)
     return _ask_batch(state, Purpose.TRAIN, batch, pool)
 
 
 def _measure(
-    state: McalState, answer: Trained, candidates: guarantees.Candidates, spent: float
+    state: McalState, pool: Pool, model: Measured, candidates: guarantees.Candidates
 ) -> IterationRecord:
-    pool = answer.pool
     size = int(pool.train.sum())
-    bought = int((pool.labels >= 0).sum())
+    before = [r.train_size for r in state.records if r.arch == model.arch]
     return IterationRecord(
         number=state.iteration,
         train_size=size,
-        delta=size - (state.records[-1].train_size if state.records else 0),
+        delta=size - (before[-1] if before else 0),
         test_size=int(pool.test.sum()),
         remainder=int(pool.remainder.sum()),
         thresholds=candidates.thresholds,
         test_counts=candidates.tests,
         test_errors=candidates.errors,
-        train_seconds=answer.train_seconds,
-        score_seconds=answer.score_seconds,
-        samples_shown=answer.samples_shown,
-        committed=bought * state.config.prices.label + spent,
+        train_seconds=model.train_seconds,
+        score_seconds=model.score_seconds,
+        samples_shown=model.samples_shown,
+        committed=state.spent_labels + state.spent_compute,
+        arch=model.arch,
     )
 
 
@@ -193,9 +204,13 @@ def _decide(state: McalState, now: planner.Situation) -> McalState:
 
 
 def _finish(
-    state: McalState, answer: Trained, candidates: guarantees.Candidates, now: planner.Situation
+    state: McalState,
+    pool: Pool,
+    model: Measured,
+    candidates: guarantees.Candidates,
+    now: planner.Situation,
 ) -> Step:
-    walk, target, pool, scores = now.walk, state.config.target, answer.pool, answer.scores
+    walk, target, scores = now.walk, state.config.target, model.scores
     if walk.accepted is None:
         reason = f"{state.stop_reason}, and {rules.nothing_fits(now)}"
         return _finish_by_hand(state, pool, reason)

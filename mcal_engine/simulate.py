@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mcal_engine import mcal
-from mcal_engine.costs import compute_dollars
 from mcal_engine.errors import EngineError
 from mcal_engine.learner import Learner
 from mcal_engine.types import (
@@ -25,10 +24,12 @@ from mcal_engine.types import (
     LabelRequest,
     MachineLabelRequest,
     McalState,
+    Measured,
     Pool,
     Purpose,
     Request,
     RunConfig,
+    Scores,
     Stored,
     Trained,
     TrainRequest,
@@ -78,6 +79,7 @@ class Driver:
         self.machine = np.zeros(config.n, dtype=np.bool_)
         self.labels = np.full(config.n, -1, dtype=np.int64)
         self.machine_labels = np.full(config.n, -1, dtype=np.int64)
+        self.scores: dict[str, Scores] = {}  # of the last training, by model
 
     def pool(self) -> Pool:
         """Return what is known now."""
@@ -98,20 +100,21 @@ class Driver:
         self.labels[request.buy] = self.oracle.buy(request.buy, request.purpose)
         self.train[request.train] = True
         self.marked[request.mark] = True
-        return Labelled(request.id, self.pool())
+        return Labelled(request.id, self.pool(), self.scores.get(request.frozen))
 
     def _train(self, request: TrainRequest) -> Trained:
+        self.scores.clear()
+        models = tuple(self._measured(request, arch) for arch in request.archs)
+        return Trained(request.id, self.pool(), models)
+
+    def _measured(self, request: TrainRequest, arch: str) -> Measured:
         items = np.flatnonzero(self.train).astype(np.int64)
         model = self.learner.train_and_score(
-            items, self.labels[items], seed=request.seed, arch=request.arch
+            items, self.labels[items], seed=request.seed, arch=arch
         )
-        return Trained(
-            request.id,
-            self.pool(),
-            model.scores,
-            model.train_seconds,
-            model.score_seconds,
-            model.samples_shown,
+        self.scores[model.scores.model] = model.scores
+        return Measured(
+            arch, model.scores, model.train_seconds, model.score_seconds, model.samples_shown
         )
 
     def _store(self, request: MachineLabelRequest) -> Stored:
@@ -144,8 +147,8 @@ def report(state: McalState, end: Finished, driver: Driver) -> dict[str, object]
     """Return the figures of a finished run; dollars, counts of images, shares of N."""
     config, n = state.config, state.config.n
     counts = count_images(driver)
-    labels = driver.oracle.paid() * config.prices.label
-    compute = compute_dollars(state.compute_seconds, config.prices)
+    labels = state.spent_labels + (driver.oracle.paid() - state.bought) * config.prices.label
+    compute = state.spent_compute
     by_hand = n * config.prices.label
     wrong = driver.oracle.wrong(driver.machine_labels, driver.machine)
     return {

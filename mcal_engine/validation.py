@@ -8,7 +8,7 @@ import numpy as np
 
 from mcal_engine import selection
 from mcal_engine.errors import InvalidAnswerError, InvalidConfigError
-from mcal_engine.types import CertificateKind, RunConfig, Trained
+from mcal_engine.types import CertificateKind, Measured, RunConfig, Trained
 
 
 def validate(config: RunConfig) -> None:
@@ -43,15 +43,24 @@ def _complaints(config: RunConfig) -> list[tuple[bool, str]]:
     ]
 
 
-def check_trained(config: RunConfig, answer: Trained) -> None:
-    """Raise `InvalidAnswerError` unless every image has a finite score and times are sensible.
+def check_trained(config: RunConfig, answer: Trained, archs: tuple[str, ...]) -> None:
+    """Raise `InvalidAnswerError` unless each model has finite scores of all images and times.
 
     A NaN would sort as the most certain image or break the saved state, far from its cause.
     """
-    scores = answer.scores
+    if tuple(model.arch for model in answer.models) != archs:
+        raise InvalidAnswerError(f"the training must report the architectures {', '.join(archs)}")
+    for model in answer.models:
+        _check_model(config, model)
+
+
+def _check_model(config: RunConfig, model: Measured) -> None:
+    scores = model.scores
     if not len(scores.pred) == len(scores.uncertainty) == config.n:
         raise InvalidAnswerError(f"the training must score all {config.n} images")
     if not np.isfinite(scores.uncertainty).all():
         raise InvalidAnswerError("the training left scores that are not finite numbers")
-    if not all(isfinite(t) and t >= 0 for t in (answer.train_seconds, answer.score_seconds)):
+    if int(scores.pred.max()) >= config.classes:
+        raise InvalidAnswerError("the training predicted a class that does not exist")
+    if not all(isfinite(t) and t >= 0 for t in (model.train_seconds, model.score_seconds)):
         raise InvalidAnswerError("the seconds of a training must be finite and not negative")

@@ -13,12 +13,14 @@ from mcal_engine.types import (
     Finished,
     IterationRecord,
     McalState,
+    Measured,
     Pool,
     Prices,
     Request,
     RunConfig,
     Scores,
     Target,
+    Trained,
 )
 
 
@@ -84,3 +86,8 @@ def record(train_size, errors, *, test_size=500, n=10_000, seconds=8.0, **more):
         committed=0.0,
     )
     return replace(made, **more)
+
+
+def trained(request_id, seen, view, *, arch="cnn_small", seconds=1.0):
+    """Return the answer to a training of one architecture."""
+    return Trained(request_id, seen, (Measured(arch, view, seconds, 1.0, 1000),))

@@ -21,7 +21,7 @@ from mcal_engine.types import (
     Trained,
     TrainRequest,
 )
-from tests.engine.support import config, drive, pool, scores
+from tests.engine.support import config, drive, pool, scores, trained
 
 SETTINGS = config(2000, classes=4, seed=3)
 
@@ -114,7 +114,7 @@ def test_permuting_the_marks_changes_no_batch():
         known = np.full(n, -1)
         known[:20], known[list(marks)] = labels[:20], labels[list(marks)]
         seen = pool(n, train=range(20), marked=marks, labels=known)
-        _, request = mcal.advance(state, Trained("x", seen, view, 1.0, 1.0, 1000))
+        _, request = mcal.advance(state, trained("x", seen, view))
         batches.append(request.train)
     assert np.array_equal(*batches)
 
@@ -216,8 +216,9 @@ def test_a_pool_of_another_size_is_refused():
 def test_a_training_that_measured_nonsense_is_refused(ran, wrong, words):
     _, steps, answers = ran
     at = next(i for i, answer in enumerate(answers) if isinstance(answer, Trained))
+    models = (replace(answers[at].models[0], **wrong),)
     with pytest.raises(InvalidAnswerError, match=words):
-        mcal.advance(steps[at][0], replace(answers[at], **wrong))
+        mcal.advance(steps[at][0], replace(answers[at], models=models))
 
 
 def test_a_finished_run_takes_no_answers(ran):
