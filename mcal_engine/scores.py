@@ -71,21 +71,25 @@ def from_chunks(
     found = _empty(n)
     size = max(1, BLOCK // max(classes, 1))
 
-    def work(start: int) -> None:
-        rows = slice(start, min(start + size, n))
-        block = weights(rows)
-        if margin_only:
-            found.pred[rows], found.margin[rows] = margin_uncertainty(block)
-            return
-        part = uncertainties(block)
-        found.pred[rows], found.margin[rows] = part.pred, part.margin
-        found.least[rows], found.entropy[rows] = part.least, part.entropy
+    def work(first: int) -> None:
+        for start in range(first * size, n, threads * size):
+            rows = slice(start, min(start + size, n))
+            _fill(found, rows, weights(rows), margin_only)
 
     with ThreadPoolExecutor(threads) as workers:
-        list(workers.map(work, range(0, n, size)))
+        list(workers.map(work, range(threads)))
     if margin_only:
         return Scores(found.pred, found.margin, model)
     return Scores(found.pred, found.margin, model, found.least, found.entropy)
+
+
+def _fill(found: Uncertainties, rows: slice, block: AnyFloats, margin_only: bool) -> None:
+    if margin_only:
+        found.pred[rows], found.margin[rows] = margin_uncertainty(block)
+        return
+    part = uncertainties(block)
+    found.pred[rows], found.margin[rows] = part.pred, part.margin
+    found.least[rows], found.entropy[rows] = part.least, part.entropy
 
 
 def _empty(n: int) -> Uncertainties:
