@@ -64,7 +64,9 @@ def recomputed(project: Project) -> dict[str, int | Decimal]:
         .exclude(image_id__in=trains.values("image_id"))
         .count(),
         "residual": by_people.filter(purpose="residual").count(),
-        "audit": by_people.filter(purpose="audit").count(),
+        "audit": by_people.filter(purpose="audit")
+        .exclude(image_id__in=trains.values("image_id"))
+        .count(),
         "machine": labelled.filter(source=Label.Source.MACHINE).count(),
         "label_spend": _spent(project, compute=False),
         "compute_spend": _spent(project, compute=True),

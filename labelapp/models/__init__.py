@@ -12,12 +12,21 @@ from labelapp.models.projects import (
     Project,
     ProjectCounter,
 )
-from labelapp.models.runs import Certificate, Iteration, ModelVersion, Run, TestMark, TrainItem
+from labelapp.models.runs import (
+    AuditCommitment,
+    Certificate,
+    Iteration,
+    ModelVersion,
+    Run,
+    TestMark,
+    TrainItem,
+)
 from labelapp.models.tasks import LabelBatch, Task
 from labelapp.models.users import PasswordResetLink, User
 
 __all__ = [
     "Answer",
+    "AuditCommitment",
     "AuditLog",
     "Certificate",
     "Event",

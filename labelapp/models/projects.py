@@ -23,6 +23,12 @@ def new_public_id() -> str:
 class Project(models.Model):
     """One data set to be labelled at the minimum total cost."""
 
+    class CertificateKind(models.TextChoices):
+        """The promise at the end: audited by people, or estimated from the test set."""
+
+        AUDIT = "audit"
+        TEST_SET = "test_set"
+
     class Status(models.TextChoices):
         SETUP = "setup"  # images and classes are being put together
         RUNNING = "running"
@@ -46,7 +52,17 @@ class Project(models.Model):
     overlap = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(9)]
     )
+    budget = models.DecimalField(max_digits=16, decimal_places=6, null=True, blank=True)
+    certificate = models.CharField(
+        max_length=10, choices=CertificateKind.choices, default=CertificateKind.AUDIT
+    )
+    # The engine's names for these: labelapp.choices
+    acquisition = models.CharField(max_length=20, default="margin")  # M(.): what people label next
+    certainty = models.CharField(max_length=20, default="margin")  # L(.): what the machine may do
+    curve_model = models.CharField(max_length=20, default="joint")
+    cost_model = models.CharField(max_length=20, default="linear")
     arch = models.CharField(max_length=40, default="cnn_small")
+    rivals = models.JSONField(default=list, blank=True)  # architectures that race with `arch`
     seed = models.PositiveIntegerField(default=0)
     settings = models.JSONField(default=dict, blank=True)  # {"flip": true, ...}
     is_demo = models.BooleanField(default=False)
@@ -67,6 +83,10 @@ class Project(models.Model):
             models.CheckConstraint(
                 condition=models.Q(price_per_label__gte=0, compute_price_per_hour__gte=0),
                 name="project_prices_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(budget__isnull=True) | models.Q(budget__gt=0),
+                name="project_budget_positive",
             ),
         ]
 

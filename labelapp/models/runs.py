@@ -66,19 +66,22 @@ class TestMark(models.Model):
 
 
 class ModelVersion(models.Model):
-    """A trained model and its scores of every image (files below MEDIA_ROOT)."""
+    """A trained model and its scores of every image (files below MEDIA_ROOT).
+
+    A training request may name several architectures: each is one model of its iteration.
+    """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="models")
     iteration = models.PositiveIntegerField()
     arch = models.CharField(max_length=40)
-    folder = models.CharField(max_length=300)  # holds model.pt, pred.npy, uncertainty.npy
+    folder = models.CharField(max_length=300)  # holds model.pt and the score arrays
     sha256 = models.CharField(max_length=64)
     metrics = models.JSONField(default=dict)
     created = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["run", "iteration"], name="model_iteration_once"),
+            models.UniqueConstraint(fields=["run", "iteration", "arch"], name="model_iteration_once"),
         ]
 
     def __str__(self) -> str:
@@ -86,13 +89,17 @@ class ModelVersion(models.Model):
 
 
 class Iteration(models.Model):
-    """What one training measured and what the engine decided: all that dashboards draw."""
+    """What one training measured and what the engine decided: all that dashboards draw.
+
+    `record` is the leader's; `others` are the records of the architectures that raced with it.
+    """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="iterations")
     number = models.PositiveIntegerField()
     train_size = models.PositiveIntegerField()
     delta = models.PositiveIntegerField()
     record = models.JSONField()  # mcal_engine IterationRecord as JSON
+    others = models.JSONField(default=list)
     plan = models.JSONField(null=True)  # mcal_engine Plan as JSON
     histogram = models.JSONField(default=dict)  # margins of T: {"edges", "right", "wrong"}
     seconds = models.FloatField()
@@ -108,6 +115,28 @@ class Iteration(models.Model):
 
     def __str__(self) -> str:
         return f"iteration {self.number} of {self.run_id}"
+
+
+class AuditCommitment(models.Model):
+    """What an audit promised before its first label was asked for. Append-only.
+
+    `content` holds seed and hashes of all that was frozen; `model` is the SHA-256 of the model,
+    whose files stay. The batches of one attempt point to one commitment.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="commitments")
+    model = models.CharField(max_length=64)
+    content = models.JSONField()
+    sha256 = models.CharField(max_length=64)
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "sha256"], name="commitment_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"commitment {self.sha256[:12]} of {self.run_id}"
 
 
 class Certificate(models.Model):

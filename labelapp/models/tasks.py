@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from labelapp.models.images import Image
 from labelapp.models.projects import Project
-from labelapp.models.runs import Run
+from labelapp.models.runs import AuditCommitment, Run
 
 
 class LabelBatch(models.Model):
@@ -30,6 +30,10 @@ class LabelBatch(models.Model):
     size = models.PositiveIntegerField()  # tasks made
     remaining = models.PositiveIntegerField()
     state = models.CharField(max_length=6, choices=State.choices, default=State.OPEN)
+    frozen = models.CharField(max_length=64, blank=True)  # SHA-256 of the model under audit
+    commitment = models.ForeignKey(
+        AuditCommitment, on_delete=models.RESTRICT, null=True, related_name="batches"
+    )
     created = models.DateTimeField(default=timezone.now)
     closed = models.DateTimeField(null=True, blank=True)
 
