@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from mcal_engine import selection
-from mcal_engine.types import THETAS, Criterion, IterationRecord
+from mcal_engine.types import Criterion, IterationRecord
 
 SAME = 0.8  # correlation of an image's errors between trainings
 LUCK = 0.04  # of one training: log-error
