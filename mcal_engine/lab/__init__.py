@@ -1,0 +1,1 @@
+"""The lab: recorded runs, replays without training, baselines, back-tests, figures, commands."""
