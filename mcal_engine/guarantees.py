@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betainc, gammaln
 
 from mcal_engine import selection
 from mcal_engine.types import (
     THETAS,
     BoolArray,
+    CertificateKind,
     Criterion,
     FloatArray,
     Pool,
@@ -27,6 +29,8 @@ from mcal_engine.types import (
 
 SPARE = 2
 """The walk starts where this many wrong test images would still pass, or as many as can."""
+FINE_STEPS = 100
+"""Candidate sets where no test is counted: shares of the remainder in steps of 1 %."""
 
 
 def allowance(epsilon: float, n: int, size: int) -> int:
@@ -72,9 +76,19 @@ def wrong_upper_bound(population: int, sample: int, seen: int, level: float) -> 
     return low
 
 
+def is_audited(target: Target) -> bool:
+    """Tell whether certificate A judges S. The paper modes promise nothing, so they are not."""
+    return target.criterion is Criterion.OVERALL and target.certificate is CertificateKind.AUDIT
+
+
+def ranking(criterion: Criterion) -> Criterion:
+    """Return how sets are ranked: shares of X in the paper's tables, else of the remainder."""
+    return Criterion.PER_S if criterion is Criterion.PER_S else Criterion.OVERALL
+
+
 @dataclass(frozen=True)
 class Candidates:
-    """The nested candidate sets of one model, one entry per theta.
+    """The nested candidate sets of one model, one entry per share in `thetas`.
 
     `sizes` are |S_tau| (counted), `tests` and `errors` the T images below the same cut and the
     wrong ones among them.
@@ -85,22 +99,63 @@ class Candidates:
     sizes: tuple[int, ...]
     tests: tuple[int, ...]
     errors: tuple[int, ...]
+    thetas: tuple[float, ...] = THETAS
 
 
 def count_candidates(pool: Pool, scores: Scores, config: RunConfig) -> Candidates:
-    """Count S and T below each threshold. A mark without a label counts as a wrong one."""
+    """Count S and T below the threshold of each theta of the grid, for the error curves.
+
+    L(.) is `config.confidence`. A mark without a label counts as a wrong one.
+    """
     n = int(config.n - pool.excluded.sum())
-    left = scores.uncertainty[pool.remainder]
-    cuts = selection.thresholds(left, n, config.target.criterion)
-    certain = scores.uncertainty[pool.test]
+    left = scores.by(config.confidence)[pool.remainder]
+    cuts = selection.thresholds(left, n, ranking(config.target.criterion))
+    return _counted(pool, scores, config, cuts, THETAS)
+
+
+def judged_candidates(pool: Pool, scores: Scores, config: RunConfig) -> Candidates:
+    """Count the sets that `walk` judges: the grid of theta, for plug_in in steps of 1 %."""
+    if config.target.criterion is not Criterion.PLUG_IN:
+        return count_candidates(pool, scores, config)
+    left = np.sort(scores.by(config.confidence)[pool.remainder])
+    ranks = [max(len(left) * k // FINE_STEPS, 1) - 1 for k in range(1, FINE_STEPS + 1)]
+    cuts = left[ranks] if len(left) else np.full(FINE_STEPS, -1.0, dtype=np.float32)
+    shares = tuple(k / FINE_STEPS for k in range(1, FINE_STEPS + 1))
+    return _counted(pool, scores, config, cuts, shares)
+
+
+def forced_candidates(pool: Pool, scores: Scores, config: RunConfig, size: int) -> Candidates:
+    """Count the one set that a budget leaves to the machine: the `size` most certain images."""
+    left = np.sort(scores.by(config.confidence)[pool.remainder])
+    size = min(size, len(left))
+    cuts = left[size - 1 : size] if size > 0 else np.full(1, -1.0, dtype=np.float32)
+    return _counted(pool, scores, config, cuts, (size / max(len(left), 1),))
+
+
+def _counted(
+    pool: Pool,
+    scores: Scores,
+    config: RunConfig,
+    cuts: NDArray[np.float32],
+    thetas: tuple[float, ...],
+) -> Candidates:
+    uncertainty = scores.by(config.confidence)
     wrong = scores.pred[pool.test] != pool.labels[pool.test]
+    certain = uncertainty[pool.test]
     return Candidates(
-        n=n,
+        n=int(config.n - pool.excluded.sum()),
         thresholds=tuple(float(cut) for cut in cuts),
-        sizes=tuple(int((left <= cut).sum()) for cut in cuts),
-        tests=tuple(int((certain <= cut).sum()) for cut in cuts),
-        errors=tuple(int((wrong & (certain <= cut)).sum()) for cut in cuts),
+        sizes=_below(uncertainty[pool.remainder], cuts),
+        tests=_below(certain, cuts),
+        errors=_below(certain[wrong], cuts),
+        thetas=thetas,
     )
+
+
+def _below(uncertainty: NDArray[np.float32], cuts: NDArray[np.float32]) -> tuple[int, ...]:
+    """Return how many images are at or below each cut."""
+    found = np.searchsorted(np.sort(uncertainty), cuts, side="right")
+    return tuple(int(count) for count in found)
 
 
 @dataclass(frozen=True)
@@ -119,12 +174,24 @@ class Walk:
     start: int | None = 0
 
 
-def walk(candidates: Candidates, target: Target) -> Walk:
-    """Find the largest set whose error fits the target."""
+EMPTY = Walk(None, 0, 0, (), ())
+"""What certificate A has for a walk: an audit judges S, not T."""
+
+
+def level(target: Target, configurations: int = 1) -> float:
+    """Return the level of each bound on T: alpha / 2 over the configurations compared on it."""
+    return target.alpha / 2 / max(configurations, 1)
+
+
+def walk(candidates: Candidates, target: Target, configurations: int = 1) -> Walk:
+    """Find the largest set whose error fits the target.
+
+    `configurations` is the number of live architectures that were compared on T.
+    """
     start: int | None = 0
     if target.criterion is Criterion.OVERALL:
-        start = first_judged(candidates, target)
-        bounds, allowances, fits = _bounded(candidates, target)
+        start = first_judged(candidates, target, configurations)
+        bounds, allowances, fits = _bounded(candidates, target, configurations)
         accepted = _before_first_failure(fits, start)
     else:
         bounds, allowances, fits = _plugged_in(candidates, target)
@@ -134,7 +201,21 @@ def walk(candidates: Candidates, target: Target) -> Walk:
     return Walk(accepted, candidates.sizes[accepted], bounds[accepted], bounds, allowances, start)
 
 
-def first_judged(candidates: Candidates, target: Target) -> int | None:
+def forced_walk(candidates: Candidates, target: Target, configurations: int = 1) -> Walk:
+    """Take the one set of `forced_candidates`, whatever its error, and bound that error.
+
+    The budget fixed its size, no label on T did: one test, without a walk.
+    """
+    bounded = target.criterion is Criterion.OVERALL
+    bounds, allowances, _ = (
+        _bounded(candidates, target, configurations) if bounded else _plugged_in(candidates, target)
+    )
+    if candidates.sizes[0] == 0:
+        return Walk(None, 0, 0, bounds, allowances)
+    return Walk(0, candidates.sizes[0], bounds[0], bounds, allowances)
+
+
+def first_judged(candidates: Candidates, target: Target, configurations: int = 1) -> int | None:
     """Return where the walk starts: the first set with room for `SPARE` wrong test images.
 
     Smaller sets have so few test images that one bad draw, or none at all, decides: judging them
@@ -144,23 +225,23 @@ def first_judged(candidates: Candidates, target: Target) -> int | None:
     their outcome, so testing one after the other until the first failure still errs with at
     most the level of a single test, wherever it starts.
     """
+    bar = level(target, configurations)
     for spare in range(SPARE, -1, -1):
         for j, (size, tests) in enumerate(zip(candidates.sizes, candidates.tests, strict=True)):
-            if tests >= spare and size > 0 and _passes(candidates.n, size, tests, spare, target):
+            if tests < spare or size == 0:
+                continue
+            bound = wrong_upper_bound(size + tests, tests, spare, bar) - spare
+            if bound <= allowance(target.epsilon, candidates.n, size):
                 return j
     return None
 
 
-def _passes(n: int, size: int, tests: int, errors: int, target: Target) -> bool:
-    bound = wrong_upper_bound(size + tests, tests, errors, target.alpha / 2) - errors
-    return bound <= allowance(target.epsilon, n, size)
-
-
 def _bounded(
-    candidates: Candidates, target: Target
+    candidates: Candidates, target: Target, configurations: int
 ) -> tuple[tuple[int, ...], tuple[int, ...], list[bool]]:
+    bar = level(target, configurations)
     bounds = tuple(
-        wrong_upper_bound(size + tests, tests, errors, target.alpha / 2) - errors
+        wrong_upper_bound(size + tests, tests, errors, bar) - errors
         for size, tests, errors in _columns(candidates)
     )
     allowances = tuple(allowance(target.epsilon, candidates.n, s) for s in candidates.sizes)
@@ -207,7 +288,9 @@ def _largest(candidates: Candidates, fits: list[bool]) -> int | None:
     return sizes.index(max(sizes)) if any(sizes) else None
 
 
-def largest_rate(n: int, sizes: FloatArray, tests: FloatArray, target: Target) -> FloatArray:
+def largest_rate(
+    n: int, sizes: FloatArray, tests: FloatArray, target: Target, configurations: int = 1
+) -> FloatArray:
     """Return the highest error rate inside each set at which it would still be accepted.
 
     For planning, so smooth: Clopper-Pearson, the large-N form of the walk's bound, at the
@@ -219,7 +302,7 @@ def largest_rate(n: int, sizes: FloatArray, tests: FloatArray, target: Target) -
         return np.where(sizes > 0, target.epsilon, -1.0)
     if target.criterion is Criterion.PLUG_IN:
         return np.where(sizes > 0, allowed / np.maximum(sizes, 1), -1.0)
-    return _rate_with_margin(allowed, sizes, tests, target.alpha / 2)
+    return _rate_with_margin(allowed, sizes, tests, level(target, configurations))
 
 
 def _rate_with_margin(
@@ -252,7 +335,12 @@ def unjudged(most: FloatArray, tests: FloatArray) -> BoolArray:
 
 
 def certificate(
-    candidates: Candidates, result: Walk, target: Target, model: str, seed: int
+    candidates: Candidates,
+    result: Walk,
+    target: Target,
+    model: str,
+    seed: int,
+    configurations: int = 1,
 ) -> dict[str, object]:
     """Return everything needed to recompute the promise, ready for JSON."""
     bounded = target.criterion is Criterion.OVERALL
@@ -263,12 +351,12 @@ def certificate(
         "criterion": target.criterion.value,
         "epsilon": target.epsilon,
         "alpha": target.alpha,
-        "level": target.alpha / 2,
-        "configurations": 1,
+        "level": level(target, configurations),
+        "configurations": configurations,
         "n": candidates.n,
         "seed": seed,
         "model": model,
-        "thetas": list(THETAS),
+        "thetas": list(candidates.thetas),
         "thresholds": list(candidates.thresholds),
         "sizes": list(candidates.sizes),
         "test_counts": list(candidates.tests),
@@ -277,7 +365,7 @@ def certificate(
         "allowances": list(result.allowances),
         "start": result.start,
         "accepted": accepted,
-        "theta": None if accepted is None else THETAS[accepted],
+        "theta": None if accepted is None else candidates.thetas[accepted],
         "threshold": None if accepted is None else candidates.thresholds[accepted],
         "machine_labels": result.size,
         "wrong_at_most": result.wrong,
