@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,37 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> str:
 
     `durable=False` skips the fsync: enough for progress, which a crash may lose.
     """
+    return _replace(path, lambda file: file.write(content), durable=durable)
+
+
+def write_json(path: Path, value: Mapping[str, object], *, durable: bool = True) -> str:
+    """Write one JSON object atomically; return its SHA-256. NaN is refused: it is not JSON."""
+    return write_bytes(path, json.dumps(value, allow_nan=False).encode(), durable=durable)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> str:
+    """Write a .npy file atomically; return its SHA-256. Memory does not grow with the array."""
+    return _replace(path, lambda file: np.save(file, array, allow_pickle=False), durable=True)
+
+
+class _Hashed:
+    """A file opened for writing that hashes what goes through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.sha256 = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.sha256.update(content)
+        return self.file.write(content)
+
+
+def _replace(path: Path, fill: Callable[[Any], object], *, durable: bool) -> str:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            hashed = _Hashed(file)
+            fill(hashed)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
@@ -36,19 +62,7 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> str:
         raise
     if durable:
         _sync_folder(path.parent)
-    return hashlib.sha256(content).hexdigest()
-
-
-def write_json(path: Path, value: Mapping[str, object], *, durable: bool = True) -> str:
-    """Write one JSON object atomically; return its SHA-256. NaN is refused: it is not JSON."""
-    return write_bytes(path, json.dumps(value, allow_nan=False).encode(), durable=durable)
-
-
-def write_array(path: Path, array: NDArray[Any]) -> str:
-    """Write a .npy file atomically; return its SHA-256."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return write_bytes(path, buffer.getvalue())
+    return hashed.sha256.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

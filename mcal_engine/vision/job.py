@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcal_engine.errors import DataError
+from mcal_engine.types import Scores
 from mcal_engine.vision import checkpoints
 from mcal_engine.vision.data import Images
 from mcal_engine.vision.device import describe
@@ -25,6 +26,7 @@ from mcal_engine.vision.train import Progress, Recipe, Trained
 
 SCHEMA = 1
 PROGRESS_SECONDS = 1.0
+ARRAYS = ("pred", "uncertainty", "least", "entropy", "features")
 SCORING_COST = 0.2  # a scored image against a trained one; only for the first guess of the end
 
 
@@ -42,6 +44,7 @@ class JobRequest:
     arch: str
     seed: int
     recipe: Recipe
+    features: bool = False
     device: str | None = None
     threads: int | None = None
 
@@ -49,7 +52,7 @@ class JobRequest:
 def run_job(folder: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
     """Train and score as request.json says; return what result.json reports.
 
-    Writes progress.json about once a second, then model.pt, pred.npy and uncertainty.npy.
+    Writes progress.json about once a second, then model.pt and the arrays of the scores.
     Raises `DataError` for a bad request, `TrainingError`, `CancelledError`.
     """
     request = read_request(folder)
@@ -64,15 +67,27 @@ def run_job(folder: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
     )
     model_sha256 = checkpoints.save(trained.model, folder / "model.pt")
     started = time.monotonic()
-    scores = learner.score()
+    scores = learner.score(features=request.features)
     score_seconds = time.monotonic() - started
     return {
         **_measured(trained, learner),
         "score_seconds": score_seconds,
         "model_sha256": model_sha256,
-        "pred_sha256": write_array(folder / "pred.npy", scores.pred),
-        "uncertainty_sha256": write_array(folder / "uncertainty.npy", scores.uncertainty),
+        **write_scores(folder, scores),
         "peak_rss_mib": peak_rss_mib(),
+    }
+
+
+def write_scores(folder: Path, scores: Scores) -> dict[str, str]:
+    """Write pred, uncertainty, least, entropy and, where there are any, features as NAME.npy.
+
+    Returns the SHA-256 of each file as NAME_sha256.
+    """
+    arrays = {name: getattr(scores, name) for name in ARRAYS}
+    return {
+        f"{name}_sha256": write_array(folder / f"{name}.npy", array)
+        for name, array in arrays.items()
+        if array is not None
     }
 
 
@@ -94,6 +109,7 @@ def read_request(folder: Path) -> JobRequest:
         arch=_field(raw, "arch", str),
         seed=_field(raw, "seed", int),
         recipe=_recipe({"flip": _field(raw, "flip", bool, True), **options}),
+        features=_field(raw, "features", bool, False),
         device=_text(raw.get("device"), "device"),
         threads=_whole(threads, "threads"),
     )
@@ -165,6 +181,7 @@ def _measured(trained: Trained, learner: TorchLearner) -> dict[str, object]:
         "final_loss": trained.final_loss,
         "train_accuracy": trained.train_accuracy,
         "device": describe(learner.device),
+        "device_kind": learner.device.type,
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from mcal_engine.errors import DataError
 from mcal_engine.learner import TrainedModel
 from mcal_engine.types import IntArray, Scores
-from mcal_engine.vision.checkpoints import Model, NetSpec, sha256
+from mcal_engine.vision.checkpoints import Model, NetSpec
 from mcal_engine.vision.data import Images, measure
 from mcal_engine.vision.device import pick_device, use_threads
 from mcal_engine.vision.score import score
@@ -49,21 +49,28 @@ class TorchLearner:
         use_threads(threads)
 
     def train_and_score(
-        self, train_items: IntArray, train_labels: IntArray, *, seed: int, arch: str
+        self,
+        train_items: IntArray,
+        train_labels: IntArray,
+        *,
+        seed: int,
+        arch: str,
+        features: bool = False,
     ) -> TrainedModel:
         """Train on these images and labels (same length), then score all N images.
 
-        Equal arguments give equal scores on one device. Raises `DataError` for items or labels
+        `features` asks for the last hidden layer of every image as well (2 bytes x N x d). Equal arguments give equal scores on one device. Raises `DataError` for items or labels
         out of range, `TrainingError` when nothing can be learnt, `CancelledError` when stopped.
         """
         trained = self.train(train_items, train_labels, seed=seed, arch=arch)
         started = time.monotonic()
-        scores = self.score()
+        scores = self.score(features=features)
         return TrainedModel(
             scores=scores,
             train_seconds=trained.seconds,
             score_seconds=time.monotonic() - started,
             samples_shown=trained.samples_shown,
+            device=self.device.type,
         )
 
     def train(self, items: IntArray, labels: IntArray, *, seed: int, arch: str) -> Trained:
@@ -84,18 +91,18 @@ class TorchLearner:
         self.model = self.trained.model
         return self.trained
 
-    def score(self) -> Scores:
-        """Score all N images with the last trained model."""
+    def score(self, *, features: bool = False) -> Scores:
+        """Score all N images with the last trained model. Raises as `score.score` does."""
         if self.model is None:
             raise DataError("Nothing has been trained yet, so nothing can be scored.")
-        pred, uncertainty = score(
+        return score(
             self.model,
             self.images,
             self.device,
+            features=features,
             report=self.report_scoring,
             cancelled=self.cancelled,
         )
-        return Scores(pred=pred, uncertainty=uncertainty, model=sha256(self.model))
 
     def _spec(self, arch: str) -> NetSpec:
         _, height, width, channels = self.images.shape

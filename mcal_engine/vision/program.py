@@ -34,7 +34,7 @@ def main(folder: str | Path) -> int:
     """Do the job in this folder and return the exit status: 0 done, 1 failed, 3 cancelled.
 
     Reads request.json (its fields: `job.JobRequest`); writes progress.json, model.pt, pred.npy,
-    uncertainty.npy and last result.json.
+    uncertainty.npy, least.npy, entropy.npy, features.npy where asked for, and last result.json.
     """
     stop = threading.Event()
     watch_sigterm(stop)

@@ -1,21 +1,32 @@
-"""Score every image of a pool with a trained model, chunk by chunk."""
+"""Score every image of a pool with a trained model, chunk by chunk, in constant memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
 
-from mcal_engine.errors import CancelledError
-from mcal_engine.scores import margin_uncertainty
-from mcal_engine.vision.checkpoints import Model
+from mcal_engine.errors import CancelledError, DataError, TrainingError
+from mcal_engine.scores import uncertainties
+from mcal_engine.types import Scores
+from mcal_engine.vision.checkpoints import Model, sha256
 from mcal_engine.vision.data import Images, mirror
 from mcal_engine.vision.device import autocast
 
 CHUNK = {"cpu": 500, "cuda": 8192, "mps": 2048}
 """Images at a time: on the CPU the activations should stay in the cache and memory small."""
+
+LAYER_BYTES = {"cpu": 2**28, "cuda": 2**31, "mps": 2**29}
+"""The most that the widest layer's output may take: wide networks get smaller chunks."""
+
+HALF_MAX = float(np.finfo(np.float16).max)
 
 
 def score(
@@ -23,34 +34,132 @@ def score(
     images: Images,
     device: torch.device,
     *,
+    features: bool = False,
     report: Callable[[int], None] = lambda done: None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Return (predicted class uint16 [N], uncertainty = 1 - margin float32 [N]).
+) -> Scores:
+    """Return class and all three uncertainties of each image, named by the checkpoint's SHA-256.
 
-    `report` gets the number of images done. Raises `CancelledError` when asked to stop.
+    With `features` also the input of the last linear layer, float16 [N, d], mean of the mirror
+    views. `report` gets the number of images done. Raises `CancelledError` when asked to stop,
+    `TrainingError` when the model's output is not a number.
     """
-    pred = np.empty(len(images), dtype=np.uint16)
-    uncertainty = np.empty(len(images), dtype=np.float32)
-    chunk = CHUNK[device.type]
-    for start in range(0, len(images), chunk):
-        if cancelled():
-            raise CancelledError("The scoring was asked to stop.")
-        rows = slice(start, min(start + chunk, len(images)))
-        pred[rows], uncertainty[rows] = margin_uncertainty(
-            _probabilities(model, images[rows], device)
-        )
-        report(rows.stop)
-    return pred, uncertainty
+    with Head(model.net) as head:
+        found = _Found(len(images), head.width if features else 0)
+        chunk = chunk_size(model, images, device)
+        for start in range(0, len(images), chunk):
+            if cancelled():
+                raise CancelledError("The scoring was asked to stop.")
+            rows = slice(start, min(start + chunk, len(images)))
+            found.fill(rows, _look(model, images[rows], device, head))
+            report(rows.stop)
+    return found.scores(sha256(model))
+
+
+class Head:
+    """The last linear layer of a network, computed in float32 and watched while this is entered.
+
+    Under bf16 autocast its output would have 8 bits, and thousands of images would tie.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+        if not linear:
+            raise DataError("The network has no linear layer to read the features from.")
+        self.linear = linear[-1]
+        self.width = self.linear.in_features
+        self.seen = torch.empty(0)  # its last input, float32 [n, width]
+
+    def __enter__(self) -> Self:
+        """Start watching."""
+        self._hook = self.linear.register_forward_hook(self._compute)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop watching; the network is as before."""
+        self._hook.remove()
+
+    def _compute(
+        self, layer: nn.Module, inputs: tuple[torch.Tensor], _out: torch.Tensor
+    ) -> torch.Tensor:
+        self.seen = inputs[0].float()
+        with torch.autocast(self.seen.device.type, enabled=False):
+            return functional.linear(self.seen, self.linear.weight, self.linear.bias)
+
+
+@dataclass(frozen=True)
+class _Views:
+    """What a model says about some images: probabilities [n, C] and features [n, d]."""
+
+    probabilities: NDArray[np.float64]
+    features: NDArray[np.float32]
+
+
+class _Found:
+    """The results of all N images, filled chunk by chunk."""
+
+    def __init__(self, n: int, width: int) -> None:
+        self.pred = np.empty(n, dtype=np.uint16)
+        self.margin, self.least, self.entropy = (np.empty(n, dtype=np.float32) for _ in range(3))
+        self.features = np.empty((n, width), dtype=np.float16) if width else None
+
+    def fill(self, rows: slice, views: _Views) -> None:
+        if not np.isfinite(views.probabilities).all():
+            raise TrainingError(
+                f"The model's output is not a number (images {rows.start} to {rows.stop - 1})."
+            )
+        part = uncertainties(views.probabilities)
+        self.pred[rows], self.margin[rows] = part.pred, part.margin
+        self.least[rows], self.entropy[rows] = part.least, part.entropy
+        if self.features is not None:
+            self.features[rows] = views.features.clip(-HALF_MAX, HALF_MAX)
+
+    def scores(self, model: str) -> Scores:
+        return Scores(self.pred, self.margin, model, self.least, self.entropy, self.features)
 
 
 @torch.inference_mode()
-def _probabilities(model: Model, images: Images, device: torch.device) -> NDArray[np.float64]:
-    """Average both mirror views, where mirroring keeps the class; float64 keeps small ones apart."""
+def _look(model: Model, images: Images, device: torch.device, head: Head) -> _Views:
+    """Average both mirror views, where mirroring keeps the class.
+
+    float64 keeps the small probabilities apart.
+    """
+    inputs = _inputs(model, images, device)
+    probabilities, features = [], []
+    for view in [inputs, mirror(inputs)] if model.spec.flip else [inputs]:
+        with autocast(device):
+            logits = model.net(view)
+        probabilities.append(logits.float().cpu().double().softmax(1))
+        features.append(head.seen)
+    return _Views(
+        torch.stack(probabilities).mean(0).numpy(), torch.stack(features).mean(0).cpu().numpy()
+    )
+
+
+def _inputs(model: Model, images: Images, device: torch.device) -> torch.Tensor:
     pixels = torch.from_numpy(np.array(images)).to(device)  # a copy: a mapped file is read-only
-    inputs = model.normalisation.apply(pixels)
-    views = [inputs, mirror(inputs)] if model.spec.flip else [inputs]
-    with autocast(device):
-        logits = [model.net(view) for view in views]
-    weights = [view.float().cpu().double().softmax(1) for view in logits]
-    return np.asarray(torch.stack(weights).mean(0).numpy(), dtype=np.float64)
+    return model.normalisation.apply(pixels)
+
+
+@torch.inference_mode()
+def chunk_size(model: Model, images: Images, device: torch.device) -> int:
+    """Return how many images to score at a time, from the widest layer that one image makes."""
+    widest = 1
+
+    def watch(_layer: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        nonlocal widest
+        widest = max(widest, output.numel())
+
+    layers = [layer for layer in model.net.modules() if not list(layer.children())]
+    hooks = [layer.register_forward_hook(watch) for layer in layers]
+    try:
+        model.net(_inputs(model, images[:1], device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(1, min(CHUNK[device.type], LAYER_BYTES[device.type] // (4 * widest)))

@@ -36,7 +36,9 @@ def test_a_checkpoint_comes_back_with_the_same_scores(tmp_path):
     name = checkpoints.save(model, tmp_path / "model.pt")
     again = checkpoints.load(tmp_path / "model.pt", CPU)
     assert checkpoints.sha256(again) == name
-    np.testing.assert_array_equal(score(model, images, CPU)[1], score(again, images, CPU)[1])
+    np.testing.assert_array_equal(
+        score(model, images, CPU).uncertainty, score(again, images, CPU).uncertainty
+    )
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
@@ -53,8 +55,8 @@ def test_a_checkpoint_of_another_schema_is_refused(tmp_path):
 
 def test_mirrored_images_score_alike_where_mirroring_keeps_the_class():
     model, images = a_model(), make_pool(n=20).images
-    straight = score(model, images, CPU)[1]
-    mirrored = score(model, np.ascontiguousarray(images[:, :, ::-1]), CPU)[1]
+    straight = score(model, images, CPU).uncertainty
+    mirrored = score(model, np.ascontiguousarray(images[:, :, ::-1]), CPU).uncertainty
     np.testing.assert_allclose(straight, mirrored, rtol=1e-4)
 
 
