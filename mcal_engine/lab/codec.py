@@ -64,5 +64,8 @@ def decode(coded: Coded) -> NDArray[np.float32]:
 
 
 def _knot_ranks(levels: int) -> IntArray:
-    """Return the ranks whose values are kept: all, or KNOTS evenly spaced ones."""
-    return np.unique(np.rint(np.linspace(0, levels - 1, min(levels, KNOTS))).astype(np.int64))
+    """Return the ranks whose values are kept: all, or at most KNOTS, dense at both thin ends."""
+    if levels <= KNOTS:
+        return np.arange(levels)
+    shares = np.sin(np.linspace(0, np.pi / 2, KNOTS)) ** 2
+    return np.unique(np.rint((levels - 1) * shares).astype(np.int64))

@@ -194,7 +194,7 @@ def load(path: str | Path) -> Recording:
     """Read a recording. Raises `DataError` for a file that is none, is cut or is newer."""
     source = Path(path)
     try:
-        with np.load(source, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as arrays:
             return _read(arrays)
     except BROKEN as error:
         raise DataError(f"{source} is not a recording that can be read: {error}") from error

@@ -48,7 +48,8 @@ def test_order_survives_where_values_are_one_bit_apart():
 def test_values_come_back_nearly():
     values = skewed(70_000)
     wrong = np.abs(decode(encode(values)) / values - 1)
-    assert np.quantile(wrong, 0.99) < 0.01  # the rest lies in the thin tail
+    assert np.quantile(wrong, 0.99) < 0.01
+    assert np.quantile(wrong, 0.999) < 0.05  # these values span thirty powers of ten
     assert np.median(wrong) < 1e-3
 
 
