@@ -7,12 +7,23 @@ the engine is imported inside the functions: a web process never loads NumPy or 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labelapp.models import Label, Project, Run, TestMark, TrainItem
+from labelapp.orders import (
+    EndOrder,
+    Frozen,
+    LabelOrder,
+    MachineOrder,
+    Order,
+    Step,
+    Training,
+    TrainOrder,
+)
 
 if TYPE_CHECKING:
     from mcal_engine import types as t
@@ -20,93 +31,12 @@ if TYPE_CHECKING:
 HISTOGRAM_BINS = 20
 
 
-@dataclass(frozen=True)
-class LabelOrder:
-    """People label `buy`, in this order; `train` join B, `mark` become test marks. Image numbers."""
-
-    id: str
-    purpose: str
-    iteration: int
-    buy: list[int]
-    train: list[int]
-    mark: list[int]
-
-
-@dataclass(frozen=True)
-class TrainOrder:
-    """Train fresh weights on all of B, then score every image."""
-
-    id: str
-    iteration: int
-    arch: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class MachineOrder:
-    """Store these machine labels. `margins` lie in 0..1; the three lists go together."""
-
-    id: str
-    iteration: int
-    items: list[int]
-    classes: list[int]
-    margins: list[float]
-    model: str
-    certificate: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class EndOrder:
-    """Every image has its label."""
-
-    id: str
-    outcome: str
-    reason: str
-
-
-Order = LabelOrder | TrainOrder | MachineOrder | EndOrder
-KINDS: dict[type, str] = {
-    LabelOrder: "label",
-    TrainOrder: "train",
-    MachineOrder: "machine",
-    EndOrder: "finished",
-}
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step of the engine asks to write down.
-
-    `orders` are carried out in this order; only the last one waits for people or the worker.
-    `record` and `plan` are set when the step answered a training.
-    """
-
-    state: dict[str, Any]
-    orders: list[Order]
-    iteration: int
-    record: dict[str, Any] | None = None
-    plan: dict[str, Any] | None = None
-    histogram: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def outstanding(self) -> Order:
-        """The order that the run waits for from now on."""
-        return self.orders[-1]
-
-
-@dataclass(frozen=True)
-class Training:
-    """A finished training: where its score arrays lie and what it took."""
-
-    folder: Path
-    sha256: str
-    train_seconds: float
-    score_seconds: float
-    samples_shown: int
-
-
 class RefusedError(Exception):
     """The engine does not accept these settings; the message says why."""
+
+
+class TooLateError(Exception):
+    """The run is past the point where these settings can change; the message says why."""
 
 
 # --- the first step ------------------------------------------------------------------------------
@@ -151,15 +81,37 @@ def _config(project: Project, images: int, classes: int) -> t.RunConfig:
     return types.RunConfig(
         n=images,
         classes=classes,
-        prices=types.Prices(
-            label=float(project.price_per_label * project.overlap),
-            compute_per_hour=float(project.compute_price_per_hour),
-        ),
-        # by Decimal: 1 - 0.95 is 0.050000000000000044 in floats
-        target=types.Target(project.epsilon, float(1 - Decimal(str(project.confidence)))),
+        prices=_prices(project),
+        target=_target(project),
         arch=project.arch,
+        rivals=tuple(project.rivals),
         seed=project.seed,
+        acquisition=project.acquisition,
+        confidence=project.certainty,
+        curves=types.CurveModel(project.curve_model),
+        cost_model=types.CostModel(project.cost_model),
         **_paced(project),
+    )
+
+
+def _prices(project: Project) -> t.Prices:
+    from mcal_engine import types  # noqa: PLC0415
+
+    return types.Prices(
+        label=float(project.price_per_label * project.overlap),
+        compute_per_hour=float(project.compute_price_per_hour),
+    )
+
+
+def _target(project: Project) -> t.Target:
+    from mcal_engine import types  # noqa: PLC0415
+
+    return types.Target(
+        epsilon=project.epsilon,
+        # by Decimal: 1 - 0.95 is 0.050000000000000044 in floats
+        alpha=float(1 - Decimal(str(project.confidence))),
+        certificate=types.CertificateKind(project.certificate),
+        budget=None if project.budget is None else float(project.budget),
     )
 
 
@@ -172,55 +124,90 @@ def _paced(project: Project) -> dict[str, Any]:
 # --- every later step ----------------------------------------------------------------------------
 
 
-def next_step(run: Run, training: Training | None = None) -> Step:
+def next_step(run: Run, trainings: Sequence[Training] = (), frozen: Frozen | None = None) -> Step:
     """Tell the engine that the outstanding request of this run is done; return what follows.
 
-    Reads B, T and the human labels; writes nothing. Requests that need nobody (a batch with
-    nothing to buy, machine labels) are answered at once: they are in `orders` before the last.
+    `trainings` answer a training, in the order of its architectures; `frozen` is the model whose
+    audit the labels belong to. Reads B, T and the human labels; writes nothing. Requests that
+    need nobody (a batch with nothing to buy, machine labels) are answered at once: they are in
+    `orders` before the last.
     """
-    from mcal_engine import mcal, types  # noqa: PLC0415
-
-    state, pool = _load(run.state), _pool(run)
-    seen, measured = len(state.records), pool
-    scores = None if training is None else _scores(training)
-    answer: t.Answer = types.Labelled(run.waiting_for, pool)
-    if training is not None and scores is not None:
-        answer = _trained(run.waiting_for, pool, scores, training)
-    orders = []
-    while True:
-        state, request = mcal.advance(state, answer)
-        orders.append(_order(request))
-        follow = _answer_at_once(request, pool)
-        if follow is None:
-            break
-        answer = follow
-        pool = follow.pool
+    pool = _pool(run)
+    models: list[Training | Frozen] = [*trainings, *([frozen] if frozen else [])]
+    scored = {model.sha256: _scores(model) for model in models}
+    answer = _answer(run.waiting_for, pool, models, scored)
+    before = _load(run.state)
+    state, orders = _follow(before, answer, scored)
     saved = _save(state, orders[-1])
-    if len(state.records) == seen or scores is None:
+    record, others = _leader_first(state, saved["state"]["records"][len(before.records) :])
+    if record is None:
         return Step(saved, orders, state.iteration)
-    told = saved["state"]
+    leader = next((one.sha256 for one in trainings if one.arch == record["arch"]), "")
     return Step(
         saved,
         orders,
         state.iteration,
-        record=told["records"][-1],
-        plan=told["plan"],
-        histogram=_histogram(measured, scores),
+        record=record,
+        others=others,
+        plan=saved["state"]["plan"],
+        histogram=_histogram(pool, scored[leader]) if leader else {},
     )
 
 
-def _answer_at_once(request: t.Request, pool: t.Pool) -> t.Labelled | t.Stored | None:
+def _answer(
+    request_id: str, pool: t.Pool, models: list[Training | Frozen], scored: dict[str, t.Scores]
+) -> t.Labelled | t.Trained:
+    from mcal_engine import types  # noqa: PLC0415
+
+    trained = [model for model in models if isinstance(model, Training)]
+    if trained:
+        measured = tuple(_measured(model, scored[model.sha256]) for model in trained)
+        return types.Trained(request_id, pool, measured)
+    return types.Labelled(request_id, pool, scored[models[0].sha256] if models else None)
+
+
+def _follow(
+    state: t.McalState, answer: t.Labelled | t.Trained | t.Stored, scored: dict[str, t.Scores]
+) -> tuple[t.McalState, list[Order]]:
+    """Advance until a request needs people or the worker; return all requests on the way."""
+    from mcal_engine import mcal  # noqa: PLC0415
+
+    orders = []
+    while True:
+        state, request = mcal.advance(state, answer)
+        orders.append(_order(request))
+        following = _answer_at_once(request, answer, scored)
+        if following is None:
+            return state, orders
+        answer = following
+
+
+def _leader_first(
+    state: t.McalState, records: list[dict[str, Any]]
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """Split the records of one training into the leader's and the others'."""
+    if not records:
+        return None, []
+    leader = state.live[0] if state.live else ""
+    ordered = sorted(records, key=lambda record: record["arch"] != leader)
+    return ordered[0], ordered[1:]
+
+
+def _answer_at_once(
+    request: t.Request, before: t.Labelled | t.Trained | t.Stored, scored: dict[str, t.Scores]
+) -> t.Labelled | t.Stored | None:
     """Return the answer to a request that no person and no training is needed for, else None."""
     import numpy as np  # noqa: PLC0415
 
     from mcal_engine import types  # noqa: PLC0415
 
+    pool = before.pool
     if isinstance(request, types.MachineLabelRequest):
         machine = np.zeros(len(pool.labels), dtype=np.bool_)
         machine[request.items] = True
         return types.Stored(request.id, pool, machine)
     if isinstance(request, types.LabelRequest) and (pool.labels[request.buy] >= 0).all():
-        return types.Labelled(request.id, _with(pool, request))
+        return types.Labelled(request.id, _with(pool, request), scored.get(request.frozen))
     return None
 
 
@@ -231,6 +218,28 @@ def _with(pool: t.Pool, request: t.LabelRequest) -> t.Pool:
     train[request.train] = True
     marked[request.mark] = True
     return types.Pool(train, marked, pool.labels, pool.excluded)
+
+
+# --- other settings in the middle of a run -------------------------------------------------------
+
+
+def changed(run: Run, project: Project) -> dict[str, Any]:
+    """Return the run's state with the prices and the target that `project` has now.
+
+    The outstanding request stays as it is; the next plan uses the new values. Raises
+    RefusedError for values that make no sense, TooLateError once the machine labels are chosen.
+    """
+    from mcal_engine import mcal  # noqa: PLC0415
+    from mcal_engine.errors import InvalidAnswerError, InvalidConfigError  # noqa: PLC0415
+
+    try:
+        state = mcal.change(_load(run.state), _prices(project), _target(project))
+    except InvalidConfigError as error:
+        raise RefusedError(str(error)) from error
+    except InvalidAnswerError as error:
+        raise TooLateError(str(error)) from error
+    order = {"order": run.state["order"]} if "order" in run.state else {}
+    return _save(state) | order
 
 
 # --- rows -> arrays ------------------------------------------------------------------------------
@@ -265,28 +274,37 @@ def _mask(n: int, items: list[int]) -> t.BoolArray:
     return mask
 
 
-def _scores(training: Training) -> t.Scores:
-    import numpy as np  # noqa: PLC0415
-
+def _scores(model: Training | Frozen) -> t.Scores:
     from mcal_engine import types  # noqa: PLC0415
 
     return types.Scores(
-        pred=np.load(training.folder / "pred.npy"),
-        uncertainty=np.load(training.folder / "uncertainty.npy"),
-        model=training.sha256,
+        pred=_array(model.folder, "pred"),
+        uncertainty=_array(model.folder, "uncertainty"),
+        model=model.sha256,
+        least=_array(model.folder, "least"),
+        entropy=_array(model.folder, "entropy"),
+        features=_array(model.folder, "features"),
     )
 
 
-def _trained(request_id: str, pool: t.Pool, scores: t.Scores, training: Training) -> t.Trained:
+def _array(folder: Path, name: str) -> Any:
+    """Return a score array, None where the training left none of this name."""
+    import numpy as np  # noqa: PLC0415
+
+    path = folder / f"{name}.npy"
+    return np.load(path, allow_pickle=False) if path.exists() else None
+
+
+def _measured(training: Training, scores: t.Scores) -> t.Measured:
     from mcal_engine import types  # noqa: PLC0415
 
-    return types.Trained(
-        request_id=request_id,
-        pool=pool,
+    return types.Measured(
+        arch=training.arch,
         scores=scores,
         train_seconds=training.train_seconds,
         score_seconds=training.score_seconds,
         samples_shown=training.samples_shown,
+        device=training.device,
     )
 
 
@@ -311,10 +329,19 @@ def _order(request: t.Request) -> Order:
     from mcal_engine import types  # noqa: PLC0415
 
     if isinstance(request, types.LabelRequest):
-        buy, train, mark = request.buy.tolist(), request.train.tolist(), request.mark.tolist()
-        return LabelOrder(request.id, str(request.purpose), request.iteration, buy, train, mark)
+        return LabelOrder(
+            id=request.id,
+            purpose=str(request.purpose),
+            iteration=request.iteration,
+            buy=request.buy.tolist(),
+            train=request.train.tolist(),
+            mark=request.mark.tolist(),
+            frozen=request.frozen,
+            commitment=_plain(request.commitment),
+        )
     if isinstance(request, types.TrainRequest):
-        return TrainOrder(request.id, request.iteration, request.arch, request.seed)
+        archs = list(request.archs)
+        return TrainOrder(request.id, request.iteration, archs, request.seed, request.features)
     if isinstance(request, types.Finished):
         return EndOrder(request.id, request.outcome, request.reason)
     return MachineOrder(
@@ -324,8 +351,14 @@ def _order(request: t.Request) -> Order:
         classes=request.labels.tolist(),
         margins=(1.0 - request.uncertainty).clip(0.0, 1.0).tolist(),
         model=request.model,
-        certificate=json.loads(json.dumps(request.certificate, allow_nan=False)),
+        certificate=_plain(request.certificate),
     )
+
+
+def _plain(content: dict[str, object]) -> dict[str, Any]:
+    """Return the content as JSON knows it (tuples become lists, no NaN)."""
+    plain: dict[str, Any] = json.loads(json.dumps(content, allow_nan=False))
+    return plain
 
 
 def _save(state: t.McalState, outstanding: Order | None = None) -> dict[str, Any]:

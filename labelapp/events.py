@@ -22,6 +22,7 @@ EVENT_TYPES: dict[str, str] = {
     "run.started": "the engine runs",
     "run.paused": "no new tasks are given out",
     "run.resumed": "tasks are given out again",
+    "run.changed": "prices, target or budget changed while it runs",
     "run.failed": "the engine cannot go on by itself",
     "batch.opened": "people are asked for labels",
     "batch.closed": "all labels of a batch are in",

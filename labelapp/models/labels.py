@@ -98,7 +98,7 @@ class Label(models.Model):
 
 
 class LedgerEntry(models.Model):
-    """Money spent. The key (`answer:UUID`, `training:REQUEST:ATTEMPT`) makes a charge once only."""
+    """Money spent. The key (`answer:UUID`, `training:REQUEST:ARCH`) makes a charge once only."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="ledger")
     key = models.CharField(max_length=120)

@@ -81,7 +81,9 @@ class ModelVersion(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["run", "iteration", "arch"], name="model_iteration_once"),
+            models.UniqueConstraint(
+                fields=["run", "iteration", "arch"], name="model_iteration_once"
+            ),
         ]
 
     def __str__(self) -> str:

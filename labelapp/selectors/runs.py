@@ -106,7 +106,7 @@ def _last_decision(run: Run) -> str:
 
 
 def _training(project: Project, run: Run) -> RunStatus:
-    if run.models.filter(iteration=run.iteration).exists():
+    if _all_trained(run):
         return _deciding(project, "The model is trained; the next step is being computed.")
     job = live_job(project, "train")
     if not worker_alive():
@@ -120,6 +120,13 @@ def _training(project: Project, run: Run) -> RunStatus:
     left = job.seconds_left
     about = f", about {max(1, round(left))} s" if left is not None else ""
     return RunStatus("training", f"The model is training{about}.", left, next_step, job)
+
+
+def _all_trained(run: Run) -> bool:
+    """Tell whether each architecture of the outstanding training has its model."""
+    asked = Run.objects.filter(pk=run.pk).values_list("state__order__archs", flat=True).first()
+    trained = run.models.filter(iteration=run.iteration).count()
+    return trained >= max(1, len(asked or []))
 
 
 def _deciding(project: Project, message: str) -> RunStatus:

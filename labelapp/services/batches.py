@@ -14,19 +14,19 @@ from typing import Any, TypeVar
 from django.db.models import F, Max
 from django.utils import timezone
 
-from labelapp.engine import LabelOrder, MachineOrder
 from labelapp.models import (
+    AuditCommitment,
     Certificate,
     Image,
     Label,
     LabelBatch,
-    ModelVersion,
     ProjectCounter,
     Run,
     Task,
     TestMark,
     TrainItem,
 )
+from labelapp.orders import LabelOrder, MachineOrder
 
 CHUNK = 2_000
 _IN_LIST = 500  # SQLite takes a limited number of parameters
@@ -38,8 +38,9 @@ def open_batch(*, run: Run, order: LabelOrder) -> LabelBatch:
     """Open a request for labels: tasks for what is unlabelled, rows of B, test marks.
 
     Images that already have a human label get no task: nothing is bought twice. A batch without
-    tasks is done at once.
+    tasks is done at once. What an audit commits to is stored before its tasks exist.
     """
+    commitment = _commit(run, order)
     needed = {*order.buy, *order.train, *order.mark}
     image_ids, labelled = _image_ids(run, needed), _human_labelled(run, needed)
     buy = [seq for seq in order.buy if seq not in labelled]
@@ -51,6 +52,8 @@ def open_batch(*, run: Run, order: LabelOrder) -> LabelBatch:
         purpose=order.purpose,
         size=len(buy),
         remaining=len(buy),
+        frozen=order.frozen,
+        commitment=commitment,
         state=LabelBatch.State.OPEN if buy else LabelBatch.State.DONE,
         closed=None if buy else timezone.now(),
     )
@@ -58,6 +61,18 @@ def open_batch(*, run: Run, order: LabelOrder) -> LabelBatch:
     _mark(run, order, image_ids, labelled)
     _join_train(run, order, image_ids, labelled)
     return batch
+
+
+def _commit(run: Run, order: LabelOrder) -> AuditCommitment | None:
+    """Store seed and hashes of what is frozen, once; parts of one audit share their commitment."""
+    if not order.commitment:
+        return None
+    found, _ = AuditCommitment.objects.get_or_create(
+        run=run,
+        sha256=content_hash(order.commitment),
+        defaults={"model": order.frozen, "content": order.commitment},
+    )
+    return found
 
 
 def _image_ids(run: Run, seqs: set[int]) -> dict[int, int]:
@@ -109,7 +124,7 @@ def _mark(run: Run, order: LabelOrder, image_ids: dict[int, int], labelled: set[
 
 
 def _join_train(run: Run, order: LabelOrder, image_ids: dict[int, int], labelled: set[int]) -> None:
-    """Write the rows of B. Labelled test marks that M(.) picked blind move from T to B, unpaid."""
+    """Write the rows of B. Test marks and audited images that have a label join unpaid."""
     items = (
         TrainItem(run=run, image_id=image_ids[seq], seq=seq, iteration=order.iteration)
         for seq in order.train
@@ -117,11 +132,31 @@ def _join_train(run: Run, order: LabelOrder, image_ids: dict[int, int], labelled
     for part in chunks(items, CHUNK):
         TrainItem.objects.bulk_create(part)
     paid = labelled.intersection(order.train)
-    moved = sum(
-        TestMark.objects.filter(run=run, seq__in=part).count()
-        for part in chunks(sorted(paid), _IN_LIST)
+    marked = _marked(run, paid)
+    audited = _audited(run, paid - marked)
+    _count(
+        run,
+        train=F("train") + len(paid),
+        test=F("test") - len(marked),
+        audit=F("audit") - len(audited),
     )
-    _count(run, train=F("train") + len(paid), test=F("test") - moved)
+
+
+def _marked(run: Run, seqs: set[int]) -> set[int]:
+    return {
+        seq
+        for part in chunks(sorted(seqs), _IN_LIST)
+        for seq in TestMark.objects.filter(run=run, seq__in=part).values_list("seq", flat=True)
+    }
+
+
+def _audited(run: Run, seqs: set[int]) -> set[int]:
+    rows = Label.objects.filter(project_id=run.project_id, purpose="audit")
+    return {
+        seq
+        for part in chunks(sorted(seqs), _IN_LIST)
+        for seq in rows.filter(seq__in=part).values_list("seq", flat=True)
+    }
 
 
 def _count(run: Run, **changes: Any) -> None:
@@ -130,7 +165,7 @@ def _count(run: Run, **changes: Any) -> None:
 
 def store_machine_labels(*, run: Run, order: MachineOrder) -> Certificate:
     """Store S with its certificate. Fails whole (IntegrityError) if one image has a label."""
-    model = ModelVersion.objects.filter(run=run, iteration=order.iteration).first()
+    model = run.models.filter(sha256=order.model).order_by("-iteration").first()
     image_ids = _image_ids(run, set(order.items))
     labels = (
         Label(

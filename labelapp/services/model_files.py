@@ -10,33 +10,42 @@ from typing import Any
 
 from django.conf import settings
 
-from labelapp.models import Certificate, Run
+from labelapp.models import Certificate, ModelVersion, Run
 
-FILES = ("model.pt", "pred.npy", "uncertainty.npy")
-SCORES = ("pred.npy", "uncertainty.npy")
-KEEP = 2  # models whose score arrays stay, besides the certified one
+FEATURES = "features.npy"
+SCORES = ("pred.npy", "uncertainty.npy", "least.npy", "entropy.npy")
+FILES = ("model.pt", *SCORES)
+KEEP = 2  # trainings whose score arrays stay, besides the audited and the certified model
 
 
 class BadModelError(Exception):
     """The training program's files are not what its result says."""
 
 
-def check(folder: Path, result: dict[str, Any], n: int, classes: int) -> None:
+def check(
+    folder: Path, result: dict[str, Any], n: int, classes: int, *, features: bool = False
+) -> None:
     """Raise BadModelError unless all files are there, unchanged, and score n images."""
+    for name in (*FILES, FEATURES) if features else FILES:
+        if file_hash(folder / name) != result.get(f"{Path(name).stem}_sha256"):
+            raise BadModelError(f"{name} is missing or not the file that the training wrote.")
+    _check_scores(folder, n, classes)
+    numbers = [result.get(k) for k in ("train_seconds", "score_seconds", "samples_shown")]
+    if not all(_is_amount(value) for value in numbers):
+        raise BadModelError("The training returned values that are not numbers.")
+
+
+def _check_scores(folder: Path, n: int, classes: int) -> None:
     import numpy as np  # noqa: PLC0415 - web processes stay small
 
-    for name, key in (("model.pt", "model_sha256"), ("pred.npy", "pred_sha256")):
-        if file_hash(folder / name) != result.get(key):
-            raise BadModelError(f"{name} is missing or not the file that the training wrote.")
     try:
-        pred = np.load(folder / "pred.npy", allow_pickle=False)
-        uncertainty = np.load(folder / "uncertainty.npy", allow_pickle=False)
+        pred, *measures = [np.load(folder / name, allow_pickle=False) for name in SCORES]
     except (OSError, ValueError) as error:
         raise BadModelError(f"The scores cannot be read: {error}") from error
-    if pred.shape != (n,) or uncertainty.shape != (n,) or int(pred.max(initial=0)) >= classes:
+    shapes = {array.shape for array in (pred, *measures)}
+    if shapes != {(n,)} or int(pred.max(initial=0)) >= classes:
         raise BadModelError(f"The scores do not fit {n} images of {classes} classes.")
-    numbers = [result.get(k) for k in ("train_seconds", "score_seconds", "samples_shown")]
-    if not np.isfinite(uncertainty).all() or not all(_is_amount(v) for v in numbers):
+    if not all(np.isfinite(measure).all() for measure in measures):
         raise BadModelError("The training returned values that are not numbers.")
 
 
@@ -53,27 +62,34 @@ def file_hash(path: Path) -> str:
         return ""
 
 
-def take_over(source: Path, run: Run, token: str) -> str:
+def take_over(source: Path, run: Run, name: str) -> str:
     """Move a training's files in; return their folder relative to MEDIA_ROOT.
 
     The name holds the claim's token, so attempts cannot touch each other's files.
     """
-    relative = f"models/{run.project.public_id}/{run.iteration:03d}-{token[:12]}"
+    relative = f"models/{run.project.public_id}/{name}"
     folder = Path(settings.MEDIA_ROOT) / relative
     folder.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        shutil.move(source / name, folder / name)
+    for file in (*FILES, FEATURES):
+        if file != FEATURES or (source / file).exists():
+            shutil.move(source / file, folder / file)
     return relative
 
 
 def prune(run: Run) -> None:
-    """Delete old models' score arrays, and folders that no model has (results that came late)."""
+    """Delete old models' score arrays, and folders that no model has (results that came late).
+
+    The models of audits stay whole: their scores are frozen, and prove the certificate.
+    """
     models = list(run.models.order_by("-iteration"))
-    kept = {model.iteration for model in models[:KEEP]} | _certified(run)
+    latest = sorted({model.iteration for model in models}, reverse=True)
+    frozen = set(run.commitments.values_list("model", flat=True)) | _certified(run)
     for model in models:
-        if model.iteration not in kept:
+        if model.iteration not in latest[:1]:
+            (folder_of(model) / FEATURES).unlink(missing_ok=True)
+        if model.iteration not in latest[:KEEP] and model.sha256 not in frozen:
             for name in SCORES:
-                (Path(settings.MEDIA_ROOT) / model.folder / name).unlink(missing_ok=True)
+                (folder_of(model) / name).unlink(missing_ok=True)
     known = {Path(model.folder).name for model in models}
     root = Path(settings.MEDIA_ROOT) / "models" / run.project.public_id
     for folder in root.iterdir() if root.exists() else ():
@@ -81,6 +97,11 @@ def prune(run: Run) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _certified(run: Run) -> set[int]:
+def folder_of(model: ModelVersion) -> Path:
+    """Return where a model's files lie."""
+    return Path(settings.MEDIA_ROOT) / model.folder
+
+
+def _certified(run: Run) -> set[str]:
     found = Certificate.objects.filter(run=run).first()
-    return {found.content["iteration"]} if found and "iteration" in found.content else set()
+    return {str(found.content.get("model", ""))} if found else set()

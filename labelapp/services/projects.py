@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -18,8 +17,10 @@ from labelapp.selectors.projects import Access
 from labelapp.services import audit, runs
 from labelapp.services.class_lists import NewClass, assign, check_names
 from labelapp.services.purging import purge
+from labelapp.services.terms import Method, Terms, amounts
 
 __all__ = [
+    "Method",
     "Terms",
     "archive_project",
     "create_project",
@@ -30,54 +31,14 @@ __all__ = [
     "update_project",
 ]
 
-MAX_PRICE = Decimal(100_000)
-CURRENCIES = ("USD", "EUR", "GBP", "CHF", "JPY", "INR", "CAD", "AUD", "CNY", "BRL", "KES", "PHP")
 
-
-@dataclass(frozen=True)
-class Terms:
-    """What a project promises and what it pays. Shares are of 1, prices in `currency`."""
-
-    epsilon: float
-    confidence: float
-    price_per_label: Decimal
-    compute_price_per_hour: Decimal
-    currency: str
-
-    def check(self) -> dict[str, str]:
-        """Return what is wrong, by field; empty when all is well."""
-        wrong = {}
-        if not 0 < self.epsilon < 1:
-            wrong["epsilon"] = "The allowed error must lie between 0 % and 100 %, both excluded."
-        if not 0.5 <= self.confidence < 1:
-            wrong["confidence"] = "The confidence must lie between 50 % and 100 % (excluded)."
-        for field in ("price_per_label", "compute_price_per_hour"):
-            if message := _price_problem(getattr(self, field), field):
-                wrong[field] = message
-        if self.currency not in CURRENCIES:
-            wrong["currency"] = f"Choose one of {', '.join(CURRENCIES)}."
-        return wrong
-
-
-def _price_problem(price: Decimal, field: str) -> str:
-    if not price.is_finite() or not 0 <= price <= MAX_PRICE:
-        return f"A price must lie between 0 and {MAX_PRICE:,}."
-    if round(price, 6) == 0 and field == "price_per_label":  # what the database keeps of it
-        return "A label that costs nothing leaves nothing to save: give its real price."
-    return ""
-
-
-def create_project(  # noqa: PLR0913 - one argument per thing that a project is
+def create_project(
     *,
     user: User,
     name: str,
     class_names: list[str],
-    epsilon: float,
-    confidence: float,
-    price_per_label: Decimal,
-    compute_price_per_hour: Decimal,
-    currency: str = "USD",
-    arch: str = "cnn_small",
+    terms: Terms,
+    method: Method,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
 ) -> Project:
@@ -85,16 +46,15 @@ def create_project(  # noqa: PLR0913 - one argument per thing that a project is
 
     Raises InvalidInputError whose fields name every wrong value.
     """
-    terms = Terms(epsilon, confidence, price_per_label, compute_price_per_hour, currency)
-    _check(name, class_names, terms)
+    _check(name, class_names, terms, method)
     with transaction.atomic():
         project = Project.objects.create(
             name=name.strip(),
-            arch=arch,
             seed=seed,
             settings=settings or {},
             created_by=user,
             **asdict(terms),
+            **asdict(method),
         )
         _equip(project, user, assign(class_names))
         audit.write(user=user, project=project, action="project.created", target=project.name)
@@ -108,9 +68,9 @@ def _equip(project: Project, user: User, classes: list[NewClass]) -> None:
     Membership.objects.create(project=project, user=user, role=Role.OWNER)
 
 
-def _check(name: str, class_names: list[str] | None, terms: Terms) -> None:
+def _check(name: str, class_names: list[str] | None, terms: Terms, method: Method) -> None:
     """Raise InvalidInputError naming everything that is wrong at once."""
-    wrong: dict[str, object] = dict(terms.check())
+    wrong: dict[str, object] = terms.check() | method.check()
     if message := _name_problem(name):
         wrong["name"] = message
     if class_names is not None:
@@ -143,20 +103,26 @@ def rename_project(*, access: Access, name: str) -> None:
 
 
 def update_project(
-    *, access: Access, name: str, class_names: list[str], terms: Terms, flip: bool
+    *,
+    access: Access,
+    name: str,
+    class_names: list[str],
+    terms: Terms,
+    method: Method,
+    flip: bool,
 ) -> None:
-    """Change name, classes and terms before the run starts.
+    """Change name, classes, terms and method before the run starts.
 
     Raises ConflictError once it has started, InvalidInputError naming what is wrong.
     """
     _need(access, Right.STEER)
-    _check(name, class_names, terms)
+    _check(name, class_names, terms, method)
     project = access.project
     with transaction.atomic():
         before = _snapshot(Project.objects.select_for_update(no_key=True).get(pk=project.pk))
-        fields = {"name": name.strip(), "settings": {**project.settings, "flip": flip}}
+        plain = {"name": name.strip(), "settings": {**project.settings, "flip": flip}}
         rows = Project.objects.filter(pk=project.pk, status=Project.Status.SETUP, run=None)
-        if not rows.update(**fields, **asdict(terms)):
+        if not rows.update(**plain, **asdict(terms), **asdict(method)):
             raise ConflictError("The run has started: only the name can be changed now.")
         _replace_classes(project, assign(class_names))
         project.refresh_from_db()
@@ -168,10 +134,10 @@ def update_project(
 
 def _snapshot(project: Project) -> dict[str, Any]:
     names = ("name", "epsilon", "confidence", "currency", "settings")
-    prices = ("price_per_label", "compute_price_per_hour")
+    method = [field.name for field in fields(Method)]
     return {
-        **{field: getattr(project, field) for field in names},
-        **{field: str(getattr(project, field).normalize()) for field in prices},
+        **{field: getattr(project, field) for field in (*names, *method)},
+        **amounts(project),
         "classes": list(project.classes.order_by("index").values_list("name", flat=True)),
     }
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,15 +20,44 @@ from labelapp.models import (
     Import,
     Iteration,
     Job,
-    LabelBatch,
     ModelVersion,
     Project,
     ProjectCounter,
     Run,
 )
+from labelapp.orders import (
+    KINDS,
+    EndOrder,
+    LabelOrder,
+    MachineOrder,
+    Order,
+    Step,
+)
 from labelapp.selectors.projects import Access, active_classes
-from labelapp.services import audit, batches
+from labelapp.services import audit, batches, outstanding
 
+TERMS = (
+    "epsilon",
+    "confidence",
+    "price_per_label",
+    "compute_price_per_hour",
+    "overlap",
+    "budget",
+)
+METHOD = (
+    "certificate",
+    "acquisition",
+    "certainty",
+    "curve_model",
+    "cost_model",
+    "arch",
+    "rivals",
+    "seed",
+    "settings",
+)
+"""The fields of a project that a first step is computed from."""
+
+TRIES = 5  # of a step, when settings change under it
 Events = list[tuple[str, dict[str, Any]]]
 
 
@@ -83,8 +110,7 @@ def start_run(*, access: Access) -> Run:
 
 def _basis(project: Project) -> dict[str, Any]:
     """Return all that a first step is computed from."""
-    fields = ("epsilon", "confidence", "price_per_label", "compute_price_per_hour", "overlap")
-    values = {name: getattr(project, name) for name in (*fields, "arch", "seed", "settings")}
+    values = {name: getattr(project, name) for name in (*TERMS, *METHOD)}
     return {**values, "images": _images(project), "classes": len(active_classes(project))}
 
 
@@ -181,51 +207,39 @@ def _switch(access: Access, before: str, after: str, event: str) -> None:
 def advance(run_id: int) -> bool:
     """Take the run one step on if its outstanding request is done; True if this call did it.
 
-    Reads and computes outside of the transaction, so that annotators are not kept waiting.
+    Reads and computes outside of the transaction, so that annotators are not kept waiting. Where
+    settings changed meanwhile (`run_settings.change_settings`) it computes once more with them.
     """
-    run = Run.objects.select_related("project").get(pk=run_id)
-    if run.failure or run.project.status == Project.Status.DELETING or not _answered(run):
-        return False
-    model = _model(run)
-    step = engine.next_step(run, _training(model) if model else None)
+    for _ in range(TRIES):
+        run = Run.objects.select_related("project").get(pk=run_id)
+        if (
+            run.failure
+            or run.project.status == Project.Status.DELETING
+            or not outstanding.answered(run)
+        ):
+            return False
+        if _advance(run):
+            return True
+    return False
+
+
+def _advance(run: Run) -> bool:
+    """Compute the next step and write it, unless the run has changed since it was read."""
+    models = outstanding.models_of(run)
+    trainings = [outstanding.as_training(model) for model in models]
+    step = engine.next_step(run, trainings, outstanding.frozen(run))
     with transaction.atomic():
         if not _claim(run, step):
             return False
         # Before the counter, as whoever pauses does: the last step changes the project, too.
         Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
-        told = _record_iteration(run, step, model) if step.record and model else []
+        told = _record_iteration(run, step, models) if step.record else []
         told += _carry_out(run, step)
         _tell(run.project_id, told)
     return True
 
 
-def _answered(run: Run) -> bool:
-    """Tell whether what the run waits for is there."""
-    if run.request_kind == "label":
-        done = LabelBatch.State.DONE
-        return run.batches.filter(request_id=run.waiting_for, state=done).exists()
-    return run.request_kind == "train" and _model(run) is not None
-
-
-def _model(run: Run) -> ModelVersion | None:
-    """Return the model that answers the outstanding training request."""
-    if run.request_kind != "train":
-        return None
-    return run.models.filter(iteration=run.iteration).first()
-
-
-def _training(model: ModelVersion) -> engine.Training:
-    measured = model.metrics
-    return engine.Training(
-        folder=Path(settings.MEDIA_ROOT) / model.folder,
-        sha256=model.sha256,
-        train_seconds=measured["train_seconds"],
-        score_seconds=measured["score_seconds"],
-        samples_shown=measured["samples_shown"],
-    )
-
-
-def _claim(run: Run, step: engine.Step) -> bool:
+def _claim(run: Run, step: Step) -> bool:
     """Write the new state unless somebody else has written one since `run` was read."""
     unchanged = Run.objects.filter(pk=run.pk, version=run.version)
     return bool(
@@ -233,30 +247,31 @@ def _claim(run: Run, step: engine.Step) -> bool:
     )
 
 
-def _waiting(step: engine.Step) -> dict[str, Any]:
+def _waiting(step: Step) -> dict[str, Any]:
     order = step.outstanding
     return {
         "waiting_for": order.id,
-        "request_kind": engine.KINDS[type(order)],
+        "request_kind": KINDS[type(order)],
         "iteration": step.iteration,
     }
 
 
-def _record_iteration(run: Run, step: engine.Step, model: ModelVersion) -> Events:
+def _record_iteration(run: Run, step: Step, models: list[ModelVersion]) -> Events:
     record = step.record or {}
-    seconds = record["train_seconds"] + record["score_seconds"]
-    price = run.project.compute_price_per_hour
+    everything = [record, *step.others]
+    seconds = sum(one["train_seconds"] + one["score_seconds"] for one in everything)
     Iteration.objects.create(
         run=run,
         number=record["number"],
         train_size=record["train_size"],
         delta=record["delta"],
         record=record,
+        others=step.others,
         plan=step.plan,
         histogram=step.histogram,
         seconds=seconds,
-        dollars=compute_dollars(seconds, price),
-        model=model,
+        dollars=compute_dollars(seconds, run.project.compute_price_per_hour),
+        model=next((model for model in models if model.arch == record["arch"]), None),
     )
     return [("plan.updated", {"iteration": record["number"], "decision": record["decision"]})]
 
@@ -266,7 +281,7 @@ def compute_dollars(seconds: float, price_per_hour: Decimal) -> Decimal:
     return (Decimal(str(seconds)) * price_per_hour / 3600).quantize(Decimal("0.000001"))
 
 
-def _carry_out(run: Run, step: engine.Step) -> Events:
+def _carry_out(run: Run, step: Step) -> Events:
     """Write every order of the step and enqueue the work that the last one needs."""
     run.refresh_from_db()
     told: Events = []
@@ -276,20 +291,20 @@ def _carry_out(run: Run, step: engine.Step) -> Events:
     return told
 
 
-def _write(run: Run, order: engine.Order) -> Events:
-    if isinstance(order, engine.LabelOrder):
+def _write(run: Run, order: Order) -> Events:
+    if isinstance(order, LabelOrder):
         batch = batches.open_batch(run=run, order=order)
         payload = {"batch": batch.pk, "purpose": batch.purpose, "size": batch.size}
         return [("batch.opened", payload)] if batch.size else []
-    if isinstance(order, engine.MachineOrder):
+    if isinstance(order, MachineOrder):
         batches.store_machine_labels(run=run, order=order)
         return [("machine.labelled", {"count": len(order.items), "iteration": order.iteration})]
-    if isinstance(order, engine.EndOrder):
+    if isinstance(order, EndOrder):
         return _end(run, order)
     return []
 
 
-def _end(run: Run, order: engine.EndOrder) -> Events:
+def _end(run: Run, order: EndOrder) -> Events:
     Run.objects.filter(pk=run.pk).update(finished=timezone.now())
     going = Project.objects.filter(pk=run.project_id).exclude(status=Project.Status.DELETING)
     going.update(status=Project.Status.FINISHED)
@@ -306,7 +321,7 @@ def ensure_job(run: Run) -> Job | None:
     """
     if run.failure or run.request_kind == "finished":
         return None
-    if _answered(run):
+    if outstanding.answered(run):
         return _enqueue(run, "advance")
     if run.request_kind == "train" and may_train(run):
         return _enqueue(run, "train")

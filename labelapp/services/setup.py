@@ -13,6 +13,7 @@ from labelapp.formats import demo_set
 from labelapp.models import Project, User
 from labelapp.selectors.projects import access
 from labelapp.services import imports, projects
+from labelapp.services.terms import Method, Terms
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that looks like something else
 DEMO_NAME = "Fashion-MNIST demo"
@@ -50,10 +51,8 @@ def create_demo_project(*, owner: User, name: str = DEMO_NAME) -> Project:
         user=owner,
         name=name,
         class_names=demo_set.demo_classes(),
-        epsilon=0.05,
-        confidence=0.95,
-        price_per_label=Decimal("0.04"),
-        compute_price_per_hour=Decimal("3.6"),
+        terms=Terms(0.05, 0.95, Decimal("0.04"), Decimal("3.6"), "USD"),
+        method=Method(),
         settings={"flip": True, "max_rounds": DEMO_ROUNDS},
     )
     Project.objects.filter(pk=project.pk).update(is_demo=True)

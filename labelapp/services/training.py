@@ -1,8 +1,9 @@
-"""Train one network: prepare a job folder, run the training program, take over its result.
+"""Train the networks of a request: one job folder and one run of the training program for each.
 
 Training runs in a program of its own (`python -m mcal_engine fit FOLDER`): it frees the
 accelerator when it ends, can be stopped, and its crash is a failed attempt, not a dead worker.
-Each attempt has its own folder, and a result counts only while the job's claim holds.
+Each attempt has its own folder, and a result counts only while the job's claim holds. Each network
+is accepted on its own: a job that is tried again skips those that are there.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ from labelapp.models import (
     Label,
     LedgerEntry,
     ModelVersion,
+    Project,
     ProjectCounter,
     Run,
     TrainItem,
 )
-from labelapp.services import model_files, pool_tensor, runs
+from labelapp.orders import TrainOrder
+from labelapp.services import model_files, outstanding, pool_tensor, runs
 
 POLL_SECONDS = 0.25
 EVENT_SECONDS = 2.0
@@ -52,17 +55,19 @@ class TrainingFailedError(Exception):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at one training request."""
+    """One try at one architecture of a training request: `place` counts from 0 among them."""
 
     run: Run
     job: Job
-    order: engine.TrainOrder
+    order: TrainOrder
+    arch: str
+    place: int
     folder: Path
     size: int  # |B|
 
 
 def train(job: Job, control: queue.JobControl) -> None:
-    """Do the training that the run waits for and wake the engine; nothing if it is done already.
+    """Do the trainings that the run waits for and wake the engine; nothing if all are there.
 
     Nothing either where the project was paused or archived while the job waited its turn:
     `runs.resume_run` makes a new job. Raises TrainingFailedError, and what `control.tick` raises.
@@ -70,7 +75,8 @@ def train(job: Job, control: queue.JobControl) -> None:
     run = Run.objects.select_related("project").get(pk=job.target)
     if run.failure or job.key != f"train:{run.pk}:{run.waiting_for}":
         return
-    if run.models.filter(iteration=run.iteration).exists():
+    missing = outstanding.missing_models(run)
+    if not missing:
         with transaction.atomic():
             runs.ensure_job(run)
         return
@@ -78,7 +84,7 @@ def train(job: Job, control: queue.JobControl) -> None:
         return
     try:
         with _disk_errors_in_words():
-            _attempt(run, job, control)
+            _train_all(run, job, control, missing)
     except (TrainingFailedError, pool_tensor.PoolError) as error:
         payload = {"iteration": run.iteration, "attempt": job.attempts, "message": str(error)}
         _tell(run, "training.failed", payload)
@@ -95,26 +101,28 @@ def _disk_errors_in_words() -> Iterator[None]:
         raise TrainingFailedError(str(error)) from error
 
 
-def _attempt(run: Run, job: Job, control: queue.JobControl) -> None:
+def _train_all(run: Run, job: Job, control: queue.JobControl, missing: list[str]) -> None:
     images = pool_tensor.ensure(
         run.project, run.n, lambda share: control.tick(0.0, f"Packing the images: {share:.0%}")
     )
-    attempt = prepare(run, job, images)
-    started = {"iteration": run.iteration, "size": attempt.size, "attempt": job.attempts}
-    _tell(run, "training.started", started)
-    result = run_program(attempt, control)
-    accept(attempt, result)
+    for arch in missing:
+        attempt = prepare(run, job, images, arch)
+        started = {"iteration": run.iteration, "size": attempt.size, "attempt": job.attempts}
+        _tell(run, "training.started", started | {"arch": arch})
+        accept(attempt, run_program(attempt, control))
+    model_files.prune(run)
+    shutil.rmtree(run_folder(run) / run.waiting_for, ignore_errors=True)
 
 
 # --- request -------------------------------------------------------------------------------------
 
 
-def prepare(run: Run, job: Job, images: Path) -> Attempt:
+def prepare(run: Run, job: Job, images: Path, arch: str) -> Attempt:
     """Write the attempt's folder: the request and the labels of B, and of nothing else."""
     import numpy as np  # noqa: PLC0415 - web processes stay small
 
     order = engine.outstanding_training(run)
-    folder = run_folder(run) / order.id / job.token
+    folder = run_folder(run) / order.id / f"{arch}-{job.token}"
     _drop_others(run_folder(run), order.id)
     folder.mkdir(parents=True)
     rows = training_set(run)
@@ -126,14 +134,20 @@ def prepare(run: Run, job: Job, images: Path) -> Attempt:
         "train_items": "train_items.npy",
         "train_labels": "train_labels.npy",
         "classes": run.config["classes"],
-        "arch": order.arch,
+        "arch": arch,
         "seed": order.seed,
+        "features": _wants_features(order, arch),
         "device": settings.TRAINING_DEVICE or None,
         "flip": bool(run.project.settings.get("flip", True)),
         "options": {"threads": settings.TRAINER_THREADS} if settings.TRAINER_THREADS else {},
     }
     (folder / "request.json").write_text(json.dumps(request))
-    return Attempt(run, job, order, folder, len(rows))
+    return Attempt(run, job, order, arch, order.archs.index(arch), folder, len(rows))
+
+
+def _wants_features(order: TrainOrder, arch: str) -> bool:
+    """Only the first architecture's features are asked for."""
+    return order.features and arch == order.archs[0]
 
 
 def _drop_others(root: Path, order_id: str) -> None:
@@ -193,11 +207,18 @@ def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.J
     tell = _every(EVENT_SECONDS, lambda payload: _tell_progress(attempt.run, payload))
     while process.poll() is None:
         time.sleep(POLL_SECONDS)
-        told = _progress(attempt.folder)
-        message = f"Training on {attempt.size:,} images"
-        control.tick(told.get("progress", 0.0), message, told.get("seconds_left"))
+        told = _progress(attempt)
+        left = told.get("seconds_left") if attempt.place + 1 == len(attempt.order.archs) else None
+        control.tick(told.get("progress", 0.0), _message(attempt), left)
         if told:
-            tell({"iteration": attempt.run.iteration, **told})
+            tell({"iteration": attempt.run.iteration, "arch": attempt.arch, **told})
+
+
+def _message(attempt: Attempt) -> str:
+    """Say what trains; the network by name only where several do."""
+    count = len(attempt.order.archs)
+    which = f" {attempt.arch} ({attempt.place + 1} of {count})" if count > 1 else ""
+    return f"Training{which} on {attempt.size:,} images"
 
 
 def _every(
@@ -215,10 +236,10 @@ def _every(
     return inner
 
 
-def _progress(folder: Path) -> dict[str, Any]:
-    """Return the program's progress, or nothing while it starts."""
+def _progress(attempt: Attempt) -> dict[str, Any]:
+    """Return the progress over all architectures, or nothing while the program starts."""
     try:
-        raw = json.loads((folder / "progress.json").read_text())
+        raw = json.loads((attempt.folder / "progress.json").read_text())
     except (OSError, ValueError):
         return {}
     share = raw["step"] / max(raw["steps"], 1) * TRAIN_SHARE
@@ -229,7 +250,7 @@ def _progress(folder: Path) -> dict[str, Any]:
         "step": raw["step"],
         "steps": raw["steps"],
         "seconds_left": raw["seconds_left"],
-        "progress": round(share, 4),
+        "progress": round((attempt.place + share) / len(attempt.order.archs), 4),
     }
 
 
@@ -256,7 +277,13 @@ def read_result(attempt: Attempt, code: int) -> dict[str, Any]:
     if not result.get("ok"):
         raise TrainingFailedError(str(result.get("message") or result.get("code") or "no reason"))
     try:
-        model_files.check(attempt.folder, result, attempt.run.n, attempt.run.config["classes"])
+        model_files.check(
+            attempt.folder,
+            result,
+            attempt.run.n,
+            attempt.run.config["classes"],
+            features=_wants_features(attempt.order, attempt.arch),
+        )
     except model_files.BadModelError as error:
         raise TrainingFailedError(str(error)) from error
     return result
@@ -275,19 +302,20 @@ def _died(folder: Path, code: int) -> str:
 
 
 def accept(attempt: Attempt, result: dict[str, Any]) -> ModelVersion:
-    """Store the model, charge the computing once, and wake the engine: all or nothing.
+    """Store the model and charge the computing once; the last one wakes the engine.
 
-    Raises JobLost when the claim was lost meanwhile: the result is then thrown away.
+    All or nothing. Raises JobLost when the claim was lost meanwhile: the result is thrown away.
     """
     run, order = attempt.run, attempt.order
-    stored = model_files.take_over(attempt.folder, run, attempt.job.token)
+    name = f"{order.iteration:03d}-{attempt.arch}-{attempt.job.token[:12]}"
+    stored = model_files.take_over(attempt.folder, run, name)
     with transaction.atomic():
         if not queue.owned(attempt.job).update(heartbeat=timezone.now()):
             raise queue.JobLost
         model = ModelVersion.objects.create(
             run=run,
             iteration=order.iteration,
-            arch=order.arch,
+            arch=attempt.arch,
             folder=stored,
             sha256=result["model_sha256"],
             metrics=result | {"request": order.id, "attempt": attempt.job.attempts},
@@ -296,19 +324,19 @@ def accept(attempt: Attempt, result: dict[str, Any]) -> ModelVersion:
         _charge(attempt, seconds)
         runs.ensure_job(run)
         payload = {"iteration": order.iteration, "size": attempt.size, "seconds": round(seconds, 1)}
-        events.record(run.project_id, "training.finished", payload)
-    model_files.prune(run)
-    shutil.rmtree(attempt.folder.parent, ignore_errors=True)
+        events.record(run.project_id, "training.finished", payload | {"arch": attempt.arch})
+    shutil.rmtree(attempt.folder, ignore_errors=True)
     return model
 
 
 def _charge(attempt: Attempt, seconds: float) -> None:
-    project = attempt.run.project
+    """Book the computing at the price of this moment: it may have changed since the start."""
+    project = Project.objects.get(pk=attempt.run.project_id)
     price = project.compute_price_per_hour
     amount = runs.compute_dollars(seconds, price)
     LedgerEntry.objects.create(
         project=project,
-        key=f"training:{attempt.order.id}:{attempt.job.attempts}",
+        key=f"training:{attempt.order.id}:{attempt.arch}",
         purpose="compute",
         quantity=(Decimal(str(seconds)) / 3600).quantize(Decimal("0.000001")),
         unit_price=price,

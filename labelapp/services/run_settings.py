@@ -1,0 +1,102 @@
+"""Other prices, another target or budget in the middle of a run.
+
+Nothing that was bought is lost, and nothing that was spent is valued again: the ledger keeps the
+prices of their time. The engine's next plan uses the new values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from django.db import transaction
+
+from labelapp import engine, events
+from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
+from labelapp.models import Project, Run
+from labelapp.rights import Right
+from labelapp.selectors.projects import Access
+from labelapp.services import audit, runs
+from labelapp.services.terms import Terms, amounts
+
+TRIES = 5  # a step of the run may come in between
+
+
+def change_settings(*, access: Access, terms: Terms) -> bool:
+    """Give a run that is going new prices, target or budget; False if nothing differs.
+
+    Raises ForbiddenError, InvalidInputError naming what is wrong, ConflictError where there is no
+    run, it is finished, its machine labels are chosen, or the currency differs.
+    """
+    if not access.may(Right.STEER):
+        raise ForbiddenError("Your role in this project does not allow this.")
+    if wrong := terms.check():
+        raise InvalidInputError("Some values cannot be used.", **wrong)
+    for _ in range(TRIES):
+        run = _going(access.project)
+        before = _snapshot(run.project)
+        _apply(run.project, terms)
+        after = _snapshot(run.project)
+        if before == after:
+            return False
+        if _write(access, run, before, after):
+            access.project.refresh_from_db()
+            return True
+    raise ConflictError("The run goes on too fast at the moment. Pause it, then change it.")
+
+
+def _going(project: Project) -> Run:
+    run = Run.objects.select_related("project").filter(project_id=project.pk).first()
+    if run is None:
+        raise ConflictError("The run has not started: save the settings instead.")
+    if run.finished is not None:
+        raise ConflictError("The run is finished: its promise was made with the old settings.")
+    return run
+
+
+def _apply(project: Project, terms: Terms) -> None:
+    """Put the terms into this copy of the project."""
+    if terms.currency != project.currency:
+        message = "The currency is fixed once the run has started."
+        raise InvalidInputError(message, currency=message)
+    for field in fields(Terms):
+        setattr(project, field.name, getattr(terms, field.name))
+
+
+def _snapshot(project: Project) -> dict[str, Any]:
+    shares = {"epsilon": project.epsilon, "confidence": project.confidence}
+    return shares | amounts(project)
+
+
+def _write(access: Access, run: Run, before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Write the new state and the project's terms together; False if the run moved meanwhile."""
+    state = _state(run)
+    terms = {name: getattr(run.project, name) for name in after}
+    changed = sorted(name for name in after if before[name] != after[name])
+    with transaction.atomic():
+        unchanged = Run.objects.filter(pk=run.pk, version=run.version, finished=None)
+        config = state["state"]["config"]
+        if not unchanged.update(state=state, config=config, version=run.version + 1):
+            return False
+        Project.objects.filter(pk=run.project_id).update(**terms)
+        run.refresh_from_db()
+        runs.ensure_job(run)  # whoever computed a step with the old settings has to do it again
+        audit.write(
+            user=access.user,
+            project=run.project,
+            action="run.changed",
+            target=run.project.name,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )
+        events.record(run.project_id, "run.changed", {"what": changed})
+    return True
+
+
+def _state(run: Run) -> dict[str, Any]:
+    try:
+        return engine.changed(run, run.project)
+    except engine.RefusedError as error:
+        raise InvalidInputError(f"These settings cannot be used: {error}.") from error
+    except engine.TooLateError as error:
+        raise ConflictError(f"Too late: {error}.") from error

@@ -1,0 +1,106 @@
+"""What a project promises and pays, and how the engine is to work: values and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+
+from labelapp import choices
+from labelapp.models import Project
+
+MAX_PRICE = Decimal(100_000)
+MAX_BUDGET = Decimal(1_000_000_000)
+MAX_RIVALS = 4
+CURRENCIES = ("USD", "EUR", "GBP", "CHF", "JPY", "INR", "CAD", "AUD", "CNY", "BRL", "KES", "PHP")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a project promises and what it pays. Shares are of 1, money in `currency`.
+
+    Without a budget the promise is kept at whatever it costs.
+    """
+
+    epsilon: float
+    confidence: float
+    price_per_label: Decimal
+    compute_price_per_hour: Decimal
+    currency: str
+    budget: Decimal | None = None
+
+    def check(self) -> dict[str, str]:
+        """Return what is wrong, by field; empty when all is well."""
+        wrong = {}
+        if not 0 < self.epsilon < 1:
+            wrong["epsilon"] = "The allowed error must lie between 0 % and 100 %, both excluded."
+        if not 0.5 <= self.confidence < 1:
+            wrong["confidence"] = "The confidence must lie between 50 % and 100 % (excluded)."
+        for field in ("price_per_label", "compute_price_per_hour"):
+            if message := _price_problem(getattr(self, field), field):
+                wrong[field] = message
+        if self.currency not in CURRENCIES:
+            wrong["currency"] = f"Choose one of {', '.join(CURRENCIES)}."
+        if self.budget is not None and not _is_budget(self.budget):
+            wrong["budget"] = f"A budget must lie above 0, up to {MAX_BUDGET:,}; or leave it empty."
+        return wrong
+
+
+def _is_budget(amount: Decimal) -> bool:
+    return amount.is_finite() and amount <= MAX_BUDGET and round(amount, 6) > 0
+
+
+def _price_problem(price: Decimal, field: str) -> str:
+    if not price.is_finite() or not 0 <= price <= MAX_PRICE:
+        return f"A price must lie between 0 and {MAX_PRICE:,}."
+    if round(price, 6) == 0 and field == "price_per_label":  # what the database keeps of it
+        return "A label that costs nothing leaves nothing to save: give its real price."
+    return ""
+
+
+def amounts(project: Project) -> dict[str, str | None]:
+    """Return a project's prices and budget as text, without trailing zeros, for the audit log."""
+    found = {
+        name: getattr(project, name)
+        for name in ("price_per_label", "compute_price_per_hour", "budget")
+    }
+    return {name: None if v is None else str(v.normalize()) for name, v in found.items()}
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the engine works in a project: names of labelapp.choices. Fixed once the run starts."""
+
+    certificate: str = "audit"
+    acquisition: str = "margin"
+    certainty: str = "margin"
+    arch: str = "cnn_small"
+    rivals: tuple[str, ...] = ()
+    curve_model: str = "joint"
+    cost_model: str = "linear"
+
+    def check(self) -> dict[str, str]:
+        """Return what is wrong, by field; empty when all is well."""
+        known: dict[str, Collection[str]] = {
+            "certificate": choices.CERTIFICATES,
+            "acquisition": choices.ACQUISITIONS,
+            "certainty": choices.CERTAINTIES,
+            "arch": choices.ARCHITECTURES,
+            "curve_model": choices.CURVE_MODELS,
+            "cost_model": choices.COST_MODELS,
+        }
+        wrong = {
+            field: f"Choose one of {', '.join(names)}."
+            for field, names in known.items()
+            if getattr(self, field) not in names
+        }
+        if message := self._rivals_problem():
+            wrong["rivals"] = message
+        return wrong
+
+    def _rivals_problem(self) -> str:
+        if unknown := sorted(set(self.rivals) - set(choices.ARCHITECTURES)):
+            return f"There is no network {', '.join(unknown)}."
+        if len({self.arch, *self.rivals}) != 1 + len(self.rivals):
+            return "Each network races once: the first one is in the race already."
+        return f"At most {MAX_RIVALS} networks." if len(self.rivals) > MAX_RIVALS else ""
