@@ -6,12 +6,13 @@ stops. Every decision comes with one plain sentence that says why.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mcal_engine import costs, curves, planner, selection
-from mcal_engine.planner import WORTHWHILE, Situation
+from mcal_engine import costs, curves, planner
+from mcal_engine.planner import WORTHWHILE, Present, Situation, Weighed
 from mcal_engine.types import McalState, Plan
 
 STABLE_COST, STABLE_SIZE = 0.05, 0.20  # Delta of the paper
@@ -20,6 +21,7 @@ UNLIKELY = 0.30
 TAX = 0.10  # exploration may cost this share of labelling everything by hand
 FAIR_CHANCE = 0.20
 VOTES = 2  # successive plans that must want to stop
+RISES = 2  # successive rises of the cost that end naive active learning
 
 
 @dataclass(frozen=True)
@@ -32,29 +34,39 @@ class Decision:
     delta: int
     reason: str
     sentence: str
+    present: Present
 
 
-def decide(now: Situation, state: McalState) -> Decision:
-    """Plan, then stop or choose the next batch size. `state` is the one before this training."""
-    was_stable = bool(state.records) and state.records[-1].stable
-    plan = planner.make_plan(now)
+def decide(now: Situation, state: McalState, weighed: Weighed | None = None) -> Decision:
+    """Plan, then stop or choose the next batch size. `state` is the one before this training.
+
+    `weighed` is the leader's, where the race has already weighed it.
+    """
+    weighed = planner.weigh(now) if weighed is None else weighed
+    was_stable = len(now.records) > 1 and now.records[-2].stable
+    plan = weighed.plan
     if plan is not None:
         plan = paced(plan, state.plan, was_stable)
+    weighed = replace(weighed, plan=plan)
     stable = is_stable(plan, state.plan, len(now.records))
-    wish = reason_to_stop(now, plan)
+    wish = reason_to_stop(now, weighed)
     votes = state.stop_votes + 1 if wish else 0
-    delta = min(next_delta(now, plan, stable), now.n - now.trained)
-    reason = _reason(now, plan, wish, votes, delta)
-    sentence = _stops(now, reason) if reason else _buys(now, plan, wish, delta)
-    return Decision(plan, stable, votes, delta, reason, sentence)
+    delta = min(next_delta(now, weighed, stable), now.n - now.trained)
+    reason = _reason(now, weighed, wish, votes, delta)
+    sentence = _stops(now, weighed, reason) if reason else _buys(now, weighed, wish, delta)
+    return Decision(plan, stable, votes, delta, reason, sentence, weighed.present)
 
 
-def _reason(now: Situation, plan: Plan | None, wish: str, votes: int, delta: int) -> str:
+def _reason(now: Situation, weighed: Weighed, wish: str, votes: int, delta: int) -> str:
+    """Return why the run stops at this training, in words; empty if it goes on."""
     if delta <= 0:
         return "every image that can be labelled is in the training set"
-    if tax_exceeded(now, plan, delta):
-        return "training costs more than a tenth of labelling by hand and no plan is cheaper"
-    if votes >= VOTES:
+    if found := _at_once(now, weighed, delta):
+        return found
+    if now.config.fixed_delta is not None:
+        if rising(now, weighed.present.cost):
+            return "the cost of stopping has risen twice in a row"
+    elif votes >= VOTES:
         return f"two plans in a row agree that {wish}"
     if len(now.records) >= now.config.max_rounds:
         rounds = now.config.max_rounds
@@ -62,30 +74,71 @@ def _reason(now: Situation, plan: Plan | None, wish: str, votes: int, delta: int
     return ""
 
 
-def _stops(now: Situation, reason: str) -> str:
-    if now.walk.size == 0:
-        return f"stops: {reason}; {nothing_fits(now)}, people label the rest"
-    return f"stops and lets the machine label {_images(now.walk.size)}: {reason}"
+def _at_once(now: Situation, weighed: Weighed, delta: int) -> str:
+    """Return a reason to stop that needs no second plan."""
+    if now.price == 0:
+        return "labels cost nothing, so no machine label can save anything"
+    if planner.hopeless(now):
+        return f"{_too_few(now)}, even if the model never erred"
+    if not affordable(now, delta):
+        return "the budget has no room for another round"
+    if tax_exceeded(now, weighed, delta):
+        return "training costs more than a tenth of labelling by hand and no plan is cheaper"
+    return ""
 
 
-def nothing_fits(now: Situation) -> str:
+def _stops(now: Situation, weighed: Weighed, reason: str) -> str:
+    found = weighed.present
+    if found.size == 0:
+        why = nothing_fits(now, found)
+        return f"stops: {reason}{'' if why in reason else f'; {why}'}, people label the rest"
+    if found.forced:
+        return (
+            f"stops: {reason}; what is left of it leaves {_images(found.size)} to the machine "
+            f"and an expected error of {found.error:.1%} of all images"
+        )
+    return f"stops and lets the machine label {_images(found.size)}: {reason}"
+
+
+def nothing_fits(now: Situation, found: Present) -> str:
     """Say why S is empty: the errors that T shows, or a T too small to show that few."""
-    if now.walk.start is None:
-        return f"{now.marked:,} test images are too few to show that any set meets the error target"
+    if now.price == 0:
+        return "labels cost nothing"
+    if planner.hopeless(now) or (now.walk.start is None and not now.audited):
+        return _too_few(now)
+    if found.forced:
+        return "the budget pays for every label"
+    if now.audited:
+        return "no machine-labelled set is worth its audit under the error target"
     return "no machine-labelled set met the error target"
 
 
-def _buys(now: Situation, plan: Plan | None, wish: str, delta: int) -> str:
-    more = f"buys {_more(delta, 'label')}"
+def _too_few(now: Situation) -> str:
+    if now.audited:
+        return f"the error target is too small for an audit of {now.n:,} images"
+    return f"{now.marked:,} test images are too few to show that any set meets the error target"
+
+
+def _buys(now: Situation, weighed: Weighed, wish: str, delta: int) -> str:
+    """Say what joins the training set and why; some of it may be paid already (marks of T)."""
+    more = f"adds {_images(delta)} to training"
+    plan, found = weighed.plan, weighed.present
+    if now.config.fixed_delta is not None:
+        return f"{more}, the fixed batch of this run"
     if plan is None:
         missing = _more(curves.MIN_POINTS - len(now.records), "training")
         return f"{more} because a forecast needs {missing}"
     if wish:
         return f"{more} to make sure before it stops, since {wish}"
+    if weighed.forced:
+        return (
+            f"{more} because training on {plan.b_opt.value:,.0f} is expected to leave "
+            f"{weighed.error:.1%} of all images wrong within the budget, against {found.error:.1%}"
+        )
     saving = plan.stop_now - plan.c_star.value
     if plan.steps == 0 or saving <= 0:
         return f"{more} because nothing can be machine-labelled yet and the curves may still fall"
-    gain = _expected_machine(now, plan) - now.walk.size
+    gain = _expected_machine(now, plan) - found.size
     machine = f"let the machine label {_more(gain, 'image')} than now and " if gain > 0 else ""
     return (
         f"{more} because training on {plan.b_opt.value:,.0f} is expected to {machine}"
@@ -103,11 +156,8 @@ def _images(count: int) -> str:
 
 def _expected_machine(now: Situation, plan: Plan) -> int:
     """Return the mean |S| after training on B_opt: the images whose labels are not paid."""
-    price = now.config.prices.label
-    if price == 0:
-        return 0
     labels = plan.grid_labels[plan.grid_b.index(round(plan.b_opt.value))]
-    return round(now.n - labels / price)
+    return round(now.n - labels / now.price)
 
 
 def is_stable(plan: Plan | None, previous: Plan | None, points: int) -> bool:
@@ -132,18 +182,20 @@ def paced(plan: Plan, previous: Plan | None, was_stable: bool) -> Plan:
     return replace(plan, steps=min(plan.steps, max(1, previous.steps - 1)))
 
 
-def next_delta(now: Situation, plan: Plan | None, stable: bool) -> int:
+def next_delta(now: Situation, weighed: Weighed, stable: bool) -> int:
     """Return how many images join B next (Alg. 1, lines 13-19).
 
     Before plans are stable B grows by half, but not past the size that the plan would stop at:
-    the step that only makes sure costs 1 % of X.
+    the step that only makes sure costs 1 % of X. Naive active learning adds a fixed number.
     """
-    least = selection.minimum_delta(now.n)
+    if now.config.fixed_delta is not None:
+        return now.config.fixed_delta
+    plan, least = weighed.plan, now.small_batch
     growth = max(least, now.trained // 2)
     if plan is None or len(now.records) < curves.STABLE_POINTS:
-        return growth
+        return _within_budget(now, growth)
     if plan.steps == 0:
-        return growth if now.walk.size == 0 else least
+        return _within_budget(now, growth if weighed.present.size == 0 else least)
     gap = plan.b_opt.value - now.trained
     rounds_left = now.config.max_rounds - len(now.records)
     if stable or rounds_left <= 1:
@@ -151,15 +203,39 @@ def next_delta(now: Situation, plan: Plan | None, stable: bool) -> int:
     return max(least, round(min(growth, gap)))
 
 
-def reason_to_stop(now: Situation, plan: Plan | None) -> str:
+def _within_budget(now: Situation, delta: int) -> int:
+    """Shrink a batch that no plan has weighed until the budget pays for it."""
+    while delta > now.small_batch and not affordable(now, delta):
+        delta = max(now.small_batch, delta // 2)
+    return delta
+
+
+def affordable(now: Situation, delta: int) -> bool:
+    """Tell whether the budget pays for this batch and its training (True without a budget)."""
+    budget = now.config.target.budget
+    labels = (now.trained + now.marked + delta) * now.price
+    return budget is None or labels + _after_next_run(now, delta) <= budget
+
+
+def _after_next_run(now: Situation, delta: int) -> float:
+    """Return compute dollars once B has grown by `delta` and was trained on."""
+    size = np.array([float(now.trained + delta)])
+    next_run = float(costs.fit_compute(now.records).seconds(size)[0])
+    return now.spent + costs.compute_dollars(next_run, now.config.prices)
+
+
+def reason_to_stop(now: Situation, weighed: Weighed) -> str:
     """Return why this plan would rather stop, in words; empty if it would not.
 
     Stopping takes two such plans in a row. With nothing to machine-label yet, every label will
     be bought anyway and going on costs compute only: then a fair chance is enough to go on.
     """
+    plan = weighed.plan
     if plan is None or len(now.records) < curves.STABLE_POINTS:
         return ""
-    if now.walk.size == 0 and plan.probability_worthwhile >= FAIR_CHANCE:
+    if weighed.forced:
+        return _reason_within_budget(weighed)
+    if weighed.present.size == 0 and plan.probability_worthwhile >= FAIR_CHANCE:
         return ""
     if plan.stop_now - plan.c_star.value < WORTHWHILE * plan.c_star.value:
         return "no plan saves 1 % or more over stopping now"
@@ -170,10 +246,31 @@ def reason_to_stop(now: Situation, plan: Plan | None) -> str:
     return ""
 
 
-def tax_exceeded(now: Situation, plan: Plan | None, delta: int) -> bool:
+def _reason_within_budget(weighed: Weighed) -> str:
+    plan = weighed.plan
+    if plan is None or plan.steps == 0 or plan.probability_lower < UNLIKELY:
+        return "no plan within the budget is likely to leave fewer images wrong"
+    if weighed.error > weighed.present.error * (1 - WORTHWHILE):
+        return "no plan within the budget leaves 1 % fewer images wrong"
+    return ""
+
+
+def rising(now: Situation, cost: float) -> bool:
+    """Tell whether stopping now costs more than a round ago, and that more than the round before.
+
+    The stop rule of naive active learning, without a forecast. While nothing can be
+    machine-labelled the cost only counts the training, so no rise counts before that.
+    """
+    human = planner.human_only_cost(now.config, now.n)
+    past = [record.stop_now for record in now.records[:-1] if record.stop_now is not None]
+    path = [*past, cost][-1 - RISES :]
+    climbed = all(after > before for before, after in itertools.pairwise(path))
+    return len(path) > RISES and climbed and min([*past, cost]) < human
+
+
+def tax_exceeded(now: Situation, weighed: Weighed, delta: int) -> bool:
     """Tell whether exploring costs over 10 % of human-only and no plan beats human-only."""
     human = planner.human_only_cost(now.config, now.n)
-    size = np.array([float(now.trained + delta)])
-    next_run = float(costs.fit_compute(now.records).seconds(size)[0])
-    spent = now.spent + costs.compute_dollars(next_run, now.config.prices)
-    return spent > TAX * human and (plan is None or plan.c_star.value >= human)
+    plan = weighed.plan
+    best = weighed.present.cost if plan is None else min(plan.c_star.value, plan.stop_now)
+    return _after_next_run(now, delta) > TAX * human and best >= human
