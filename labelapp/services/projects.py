@@ -70,7 +70,7 @@ def _equip(project: Project, user: User, classes: list[NewClass]) -> None:
 
 def _check(name: str, class_names: list[str] | None, terms: Terms, method: Method) -> None:
     """Raise InvalidInputError naming everything that is wrong at once."""
-    wrong: dict[str, object] = terms.check() | method.check()
+    wrong: dict[str, object] = {**terms.check(), **method.check()}
     if message := _name_problem(name):
         wrong["name"] = message
     if class_names is not None:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 
+from labelapp import choices
 from labelapp.errors import InvalidInputError
 from labelapp.models import Project
+from labelapp.selectors.dashboard_words import share
 from labelapp.services.class_lists import check_names, split_names
-from labelapp.services.projects import CURRENCIES, Terms
+from labelapp.services.terms import CURRENCIES, Method, Terms
 
 
-class ProjectForm(forms.Form):
-    """What defines a project. The service checks the values; this only reads them."""
+def _choice(label: str, help_text: str, names: dict[str, str]) -> forms.ChoiceField:
+    return forms.ChoiceField(
+        required=False, label=label, help_text=help_text, choices=list(names.items())
+    )
+
+
+_ADVANCED = ("acquisition", "certainty", "arch", "rivals", "curve_model", "cost_model")
+
+
+class NameForm(forms.Form):
+    """A project's name: it can change at any time."""
 
     name = forms.CharField(
         max_length=120,
@@ -22,12 +35,17 @@ class ProjectForm(forms.Form):
         help_text="What your team calls this data set.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Birds of the delta"}),
     )
-    classes = forms.CharField(
-        label="Classes",
-        help_text="Paste the list: one per line, or separated by commas. Each image gets exactly "
-        "one of them. The order fixes the keys, so put the frequent ones first.",
-        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "placeholder": "cat\ndog"}),
-    )
+
+    def complain(self, wrong: Mapping[str, object]) -> None:
+        """Put complaints beside their fields, where there is none yet."""
+        for field, message in wrong.items():
+            if field not in self.errors:
+                self.add_error(field if field in self.fields else None, str(message))
+
+
+class TermsForm(NameForm):
+    """A project's promise and prices. The service checks the values; this only reads them."""
+
     epsilon = forms.FloatField(
         label="Wrong labels allowed, at most",
         help_text="The promise on the finished data set. Smaller means that people label more and "
@@ -37,7 +55,7 @@ class ProjectForm(forms.Form):
     confidence = forms.FloatField(
         label="How sure the promise must be",
         help_text="At 95 %, one project in twenty may by bad luck exceed the share above. Higher "
-        "needs more test images.",
+        "needs more labels by people.",
         widget=forms.NumberInput(attrs={"step": "any", "min": "50", "max": "100"}),
     )
     price_per_label = forms.DecimalField(
@@ -52,25 +70,19 @@ class ProjectForm(forms.Form):
         widget=forms.NumberInput(attrs={"step": "any", "min": "0"}),
     )
     currency = forms.ChoiceField(label="Currency", choices=[(c, c) for c in CURRENCIES])
-    flip = forms.BooleanField(
+    budget = forms.DecimalField(
         required=False,
-        label="Images may be mirrored",
-        help_text="Training then shows each image also mirrored, left for right, which helps with "
-        "animals and things, and harms with letters, digits, and anything that has a side.",
+        label="Budget",
+        help_text="Empty: the promise is kept at whatever it costs. If the money does not "
+        "suffice for the promise, the error is made as small as it allows and is stated.",
+        widget=forms.NumberInput(attrs={"step": "any", "min": "0"}),
     )
 
     def clean(self) -> dict[str, Any]:
         """Say everything that is wrong at once, also when another field cannot be read."""
-        data = self.cleaned_data
-        if set(Terms.__dataclass_fields__) <= set(data):
-            for field, message in self.terms().check().items():
-                self.add_error(field, message)
-        if "classes" in data:
-            try:
-                check_names(self.class_names())
-            except InvalidInputError as error:
-                self.show(error)
-        return data
+        if set(Terms.__dataclass_fields__) <= set(self.cleaned_data):
+            self.complain(self.terms().check())
+        return self.cleaned_data
 
     def terms(self) -> Terms:
         """Return what was promised and priced, shares of 1."""
@@ -81,16 +93,91 @@ class ProjectForm(forms.Form):
             price_per_label=data["price_per_label"],
             compute_price_per_hour=data["compute_price_per_hour"],
             currency=data["currency"],
+            budget=data["budget"],
         )
+
+
+class RunForm(TermsForm):
+    """What can still change while the run goes on: all but the currency."""
+
+    currency = None  # type: ignore[assignment]  # Django's way to leave a field out
+
+    def clean(self) -> dict[str, Any]:
+        """Check the terms in the currency that the run has."""
+        self.cleaned_data["currency"] = self.initial["currency"]
+        return super().clean()
+
+
+class ProjectForm(TermsForm):
+    """What defines a project, before its run starts."""
+
+    classes = forms.CharField(
+        label="Classes",
+        help_text="Paste the list: one per line, or separated by commas. Each image gets exactly "
+        "one of them. The order fixes the keys, so put the frequent ones first.",
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "placeholder": "cat\ndog"}),
+    )
+    certificate = forms.ChoiceField(
+        required=False,
+        label="How the promise is kept",
+        help_text="Before the end, people look at a random part of what the machine labelled, "
+        "usually a few hundred images, until the promise is proven or the machine gets less to "
+        "label. Without that check the error is estimated from images that also steered the run.",
+        choices=list(choices.CERTIFICATES.items()),
+        widget=forms.RadioSelect,
+    )
+    acquisition = _choice(
+        "What people label next", "Margin is the best start.", choices.ACQUISITIONS
+    )
+    certainty = _choice(
+        "What the machine is sure of", "The order in which it may label.", choices.CERTAINTIES
+    )
+    arch = _choice("Network", "What is trained.", choices.ARCHITECTURES)
+    rivals = forms.MultipleChoiceField(
+        required=False,
+        label="Networks that race with it",
+        help_text="Each is trained every round, and paid, until it is unlikely to be the cheapest.",
+        choices=list(choices.ARCHITECTURES.items()),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    curve_model = _choice(
+        "How the error is forecast", "From the trainings so far.", choices.CURVE_MODELS
+    )
+    cost_model = _choice(
+        "How training times are forecast", "From the trainings so far.", choices.COST_MODELS
+    )
+    flip = forms.BooleanField(
+        required=False,
+        label="Images may be mirrored",
+        help_text="Training then shows each image also mirrored, left for right, which helps with "
+        "animals and things, and harms with letters, digits, and anything that has a side.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Say everything that is wrong at once, also when another field cannot be read."""
+        data = super().clean()
+        self.complain(self.method().check())
+        if "classes" in data:
+            try:
+                check_names(self.class_names())
+            except InvalidInputError as error:
+                self.complain(error.fields)
+        return data
+
+    def method(self) -> Method:
+        """Return how the engine is to work; what a form leaves out is the usual."""
+        data = self.cleaned_data
+        names = [field.name for field in fields(Method) if field.name != "rivals"]
+        given = {name: data[name] for name in names if data.get(name)}
+        return Method(**given, rivals=tuple(data.get("rivals", ())))
+
+    def advanced_errors(self) -> bool:
+        """Tell whether something is wrong among what the page folds away."""
+        return bool(set(_ADVANCED) & set(self.errors))
 
     def class_names(self) -> list[str]:
         """Return the pasted list, split."""
         return split_names(self.cleaned_data["classes"])
-
-    def show(self, error: InvalidInputError) -> None:
-        """Put the service's complaints beside their fields."""
-        for field, message in error.fields.items():
-            self.add_error(field if field in self.fields else None, str(message))
 
 
 NEW_PROJECT: dict[str, Any] = {
@@ -100,6 +187,7 @@ NEW_PROJECT: dict[str, Any] = {
     "compute_price_per_hour": Decimal("3.60"),
     "currency": "USD",
     "flip": True,
+    **asdict(Method()),
 }
 
 
@@ -113,12 +201,42 @@ def initial_of(project: Project) -> dict[str, Any]:
         "price_per_label": plain(project.price_per_label),
         "compute_price_per_hour": plain(project.compute_price_per_hour),
         "currency": project.currency,
+        "budget": None if project.budget is None else plain(project.budget),
+        **{field.name: getattr(project, field.name) for field in fields(Method)},
         "flip": bool(project.settings.get("flip")),
     }
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.10g}"
+def fixed_facts(project: Project, *, terms: bool) -> list[tuple[str, str]]:
+    """Return in words what cannot change any more; with `terms` promise and prices, too."""
+    rivals = ", ".join(project.rivals) or "none"
+    facts = [
+        ("How the promise is kept", choices.CERTIFICATES[project.certificate]),
+        ("Images may be mirrored", "yes" if project.settings.get("flip") else "no"),
+        ("What people label next", choices.ACQUISITIONS[project.acquisition]),
+        ("What the machine is sure of", choices.CERTAINTIES[project.certainty]),
+        ("Network", choices.ARCHITECTURES.get(project.arch, project.arch)),
+        ("Networks that race with it", rivals),
+        ("How the error is forecast", choices.CURVE_MODELS[project.curve_model]),
+        ("How training times are forecast", choices.COST_MODELS[project.cost_model]),
+    ]
+    return _terms_facts(project) + facts if terms else facts
+
+
+def _terms_facts(project: Project) -> list[tuple[str, str]]:
+    currency = project.currency
+    budget = "none" if project.budget is None else f"{plain(project.budget)} {currency}"
+    return [
+        ("Wrong labels allowed, at most", share(project.epsilon)),
+        ("How sure the promise must be", share(project.confidence)),
+        ("Price of one label by people", f"{plain(project.price_per_label)} {currency}"),
+        ("Price of one hour of computing", f"{plain(project.compute_price_per_hour)} {currency}"),
+        ("Budget", budget),
+    ]
+
+
+def _percent(of_one: float) -> str:
+    return f"{of_one * 100:.10g}"
 
 
 def plain(amount: Decimal) -> str:

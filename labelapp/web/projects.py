@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -9,16 +11,23 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from labelapp.errors import ForbiddenError, InvalidInputError
-from labelapp.models import Project
+from labelapp.errors import AppError, ForbiddenError, InvalidInputError
+from labelapp.models import LabelBatch, Project
 from labelapp.rights import Right
-from labelapp.selectors.dashboard_words import money, share
+from labelapp.selectors.dashboard_words import money
 from labelapp.selectors.people import may_create_projects
 from labelapp.selectors.project_list import ProjectRow, count_archived, project_rows
 from labelapp.selectors.projects import Access, visible_projects
-from labelapp.services import class_lists, people, projects
+from labelapp.services import class_lists, people, projects, run_settings
 from labelapp.web.base import person, project_page
-from labelapp.web.project_forms import NEW_PROJECT, ProjectForm, initial_of, plain
+from labelapp.web.project_forms import (
+    NEW_PROJECT,
+    NameForm,
+    ProjectForm,
+    RunForm,
+    fixed_facts,
+    initial_of,
+)
 
 PREVIEW = 60  # classes shown while typing; more are counted
 
@@ -66,7 +75,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
         try:
             project = _create(request, form)
         except InvalidInputError as error:
-            form.show(error)
+            form.complain(error.fields)
         else:
             messages.success(request, "The project is made. Next: its images.")
             return redirect("project_images", pid=project.public_id)
@@ -75,16 +84,12 @@ def project_new(request: HttpRequest) -> HttpResponse:
 
 
 def _create(request: HttpRequest, form: ProjectForm) -> Project:
-    terms = form.terms()
     return projects.create_project(
         user=person(request),
         name=form.cleaned_data["name"],
         class_names=form.class_names(),
-        epsilon=terms.epsilon,
-        confidence=terms.confidence,
-        price_per_label=terms.price_per_label,
-        compute_price_per_hour=terms.compute_price_per_hour,
-        currency=terms.currency,
+        terms=form.terms(),
+        method=form.method(),
         settings={"flip": form.cleaned_data["flip"]},
     )
 
@@ -107,58 +112,66 @@ def class_preview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @project_page(Right.STEER)
 def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
-    """Show and change the settings; after the start only the name can change."""
-    editable = access.project.status == Project.Status.SETUP
+    """Show and change the settings: all before the start, promise and prices while it runs."""
+    forms = {Stage.BEFORE: ProjectForm, Stage.GOING: RunForm, Stage.OVER: NameForm}
+    stage = Stage.of(access.project)
     initial = initial_of(access.project)
-    form = ProjectForm(request.POST or None, initial=initial)
-    if request.method == "POST" and _save(access, form, editable=editable):
-        messages.success(request, "Saved.")
-        return redirect("project_settings", pid=access.project.public_id)
-    context = _settings_context(access, form, editable=editable)
+    form = forms[stage](request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            messages.success(request, _save(access, form))
+            return redirect("project_settings", pid=access.project.public_id)
+        except AppError as error:
+            form.complain(error.fields or {"": error.message})
+    context = _settings_context(access, form, stage)
     return render(request, "projects/settings.html", context, status=400 if form.errors else 200)
 
 
-def _save(access: Access, form: ProjectForm, *, editable: bool) -> bool:
-    """Save what may change; False with the complaints in the form if something is wrong."""
-    try:
-        if not editable:
-            projects.rename_project(access=access, name=form.data.get("name", ""))
-            return True
-        if not form.is_valid():
-            return False
+class Stage(StrEnum):
+    """How far a project is: it decides what can be changed."""
+
+    BEFORE = "before"
+    GOING = "going"
+    OVER = "over"
+
+    @classmethod
+    def of(cls, project: Project) -> Stage:
+        """Return the stage that a project is in."""
+        if project.status == Project.Status.SETUP:
+            return cls.BEFORE
+        return cls.OVER if project.status == Project.Status.FINISHED else cls.GOING
+
+
+def _save(access: Access, form: NameForm) -> str:
+    """Save what may change and return what to say about it. Raises AppError."""
+    if isinstance(form, ProjectForm):
         projects.update_project(
             access=access,
             name=form.cleaned_data["name"],
             class_names=form.class_names(),
             terms=form.terms(),
+            method=form.method(),
             flip=form.cleaned_data["flip"],
         )
-    except InvalidInputError as error:
-        form.show(error)
-        return False
-    return True
+        return "Saved."
+    changed = isinstance(form, RunForm) and run_settings.change_settings(
+        access=access, terms=form.terms()
+    )
+    projects.rename_project(access=access, name=form.cleaned_data["name"])
+    return "Saved. The engine's next plan uses the new values." if changed else "Saved."
 
 
-def _settings_context(access: Access, form: ProjectForm, *, editable: bool) -> dict[str, object]:
+def _settings_context(access: Access, form: NameForm, stage: Stage) -> dict[str, object]:
     project = access.project
     return {
         "access": access,
         "active": "settings",
         "form": form,
-        "editable": editable,
-        "facts": [
-            ("Wrong labels allowed, at most", share(project.epsilon)),
-            ("How sure the promise must be", share(project.confidence)),
-            (
-                "Price of one label by people",
-                f"{plain(project.price_per_label)} {project.currency}",
-            ),
-            (
-                "Price of one hour of computing",
-                f"{plain(project.compute_price_per_hour)} {project.currency}",
-            ),
-            ("Images may be mirrored", "yes" if project.settings.get("flip") else "no"),
-        ],
+        "stage": stage.value,
+        "audit_going": LabelBatch.objects.filter(
+            project=project, purpose="audit", state=LabelBatch.State.OPEN
+        ).exists(),
+        "facts": fixed_facts(project, terms=stage is Stage.OVER),
         "classes": project.classes.order_by("index"),
     }
 
