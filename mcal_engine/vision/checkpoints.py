@@ -6,6 +6,7 @@ import hashlib
 import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -74,6 +75,13 @@ def load(path: Path, device: torch.device) -> Model:
         raise DataError(f"{path.name} is not a checkpoint of this program: {error}") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise DataError(f"{path.name} is not a checkpoint of schema {SCHEMA}.")
+    try:
+        return _rebuilt(content, device)
+    except (KeyError, TypeError, RuntimeError) as error:  # a field or a weight that does not fit
+        raise DataError(f"{path.name} does not fit this program's networks: {error}") from error
+
+
+def _rebuilt(content: dict[str, Any], device: torch.device) -> Model:
     spec = NetSpec(**content["spec"])
     net = build(spec.arch, channels=spec.channels, classes=spec.classes, side=spec.side)
     net.load_state_dict(content["weights"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import torch
 
 from mcal_engine.errors import DataError
 from mcal_engine.learner import TrainedModel
@@ -76,18 +78,19 @@ class TorchLearner:
     def train(self, items: IntArray, labels: IntArray, *, seed: int, arch: str) -> Trained:
         """Train only; `score` then uses the result."""
         check_training_set(items, labels, n=len(self.images), classes=self.classes)
-        self.trained = train(
-            self.images,
-            items.astype(np.int64),
-            labels.astype(np.int64),
-            spec=self._spec(arch),
-            recipe=self.recipe,
-            normalisation=self.normalisation,
-            seed=seed,
-            device=self.device,
-            report=self.report_training,
-            cancelled=self.cancelled,
-        )
+        with seeded(seed, self.device):
+            self.trained = train(
+                self.images,
+                items.astype(np.int64),
+                labels.astype(np.int64),
+                spec=self._spec(arch),
+                recipe=self.recipe,
+                normalisation=self.normalisation,
+                seed=seed,
+                device=self.device,
+                report=self.report_training,
+                cancelled=self.cancelled,
+            )
         self.model = self.trained.model
         return self.trained
 
@@ -113,6 +116,14 @@ class TorchLearner:
             side=min(height, width),
             flip=self.recipe.flip,
         )
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators, from which dropout draws; put them back at the end."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)  # noqa: TID251  networks with dropout know no other generator
+        yield
 
 
 def checked_images(images: Images) -> Images:

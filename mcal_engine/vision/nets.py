@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from mcal_engine.errors import DataError
+from mcal_engine.vision import nets_paper, nets_torchvision
 
 MIN_SIDE = 8  # below, nothing is left to convolve
 WIDTHS = (16, 32, 64)
@@ -82,4 +83,13 @@ def _stage(channels_in: int, channels_out: int, *, pool: bool) -> list[nn.Module
     return [first, nn.MaxPool2d(2), second] if pool else [first, second]
 
 
-ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {"cnn_small": cnn_small}
+ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "cnn_small": cnn_small,
+    "paper_cnn18": nets_paper.paper_cnn18,
+    "paper_resnet18": nets_paper.paper_resnet18,
+    "paper_resnet50": nets_paper.paper_resnet50,
+    "resnet18": nets_torchvision.resnet18,
+    "resnet50": nets_torchvision.resnet50,
+    "efficientnet_b0": nets_torchvision.efficientnet_b0,
+}
+"""Name -> builder(channels, classes, side) of fresh weights."""
