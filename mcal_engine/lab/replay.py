@@ -1,0 +1,277 @@
+"""Replay a recorded run under other settings: the engine decides, nothing is trained.
+
+The engine reads B from each answer's pool, so the driver may let other images join than it asked
+for: the recorded ones, up to the recorded size that is nearest to the one wanted. Everything else
+(T, audit, residual, money) is the engine's own. T may be drawn anew: M(.) never saw the marks.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from mcal_engine import mcal, measuring, simulate
+from mcal_engine.errors import DataError
+from mcal_engine.lab.recording import Recording, digest
+from mcal_engine.learner import TrainedModel
+from mcal_engine.types import (
+    Answer,
+    Finished,
+    IntArray,
+    Labelled,
+    LabelRequest,
+    McalState,
+    Prices,
+    Purpose,
+    Request,
+    RunConfig,
+    Target,
+    Trained,
+    TrainRequest,
+)
+
+Step = tuple[McalState, Request]
+
+
+def settings(recording: Recording, prices: Prices, target: Target) -> RunConfig:
+    """Return settings under which this recording was or could have been made."""
+    about = recording.about
+    return RunConfig(
+        n=about.n,
+        classes=about.classes,
+        prices=prices,
+        target=target,
+        arch=about.archs[0],
+        rivals=about.archs[1:],
+        seed=about.seed,
+        acquisition=about.acquisition,
+        test_share=about.test_share,
+        random_share=about.random_share,
+    )
+
+
+def replay(
+    recording: Recording,
+    truth: IntArray,
+    config: RunConfig,
+    *,
+    given: IntArray | None = None,
+    seconds_scale: float = 1.0,
+    watch: simulate.Watcher = lambda record: None,
+) -> dict[str, object]:
+    """Run the engine over a recording; return `simulate.report` and what is said of the replay.
+
+    `truth` and `given` (people's answers) must be the recorded ones; `config` may differ in all
+    but data and architectures: another seed draws another T and audit order. `seconds_scale`
+    multiplies the recorded seconds. Where the engine wants a larger B than there is, it is told
+    to stop after the last round, and `stop_reason` says so. Raises `DataError`.
+    """
+    began = time.perf_counter()
+    driver = _driver(recording, truth, config, given, seconds_scale)
+    end = _to_the_end(mcal.start(driver.config), driver, watch)
+    return _report(end, driver) | {"wall_seconds": time.perf_counter() - began}
+
+
+def stopped_at(
+    recording: Recording,
+    truth: IntArray,
+    config: RunConfig,
+    path: tuple[int, ...],
+    *,
+    given: IntArray | None = None,
+    seconds_scale: float = 1.0,
+) -> dict[str, object]:
+    """Return the result of visiting the rounds `path` and stopping at the last of them.
+
+    No rule is asked on the way; S, audit and money at the end are the engine's own.
+    """
+    began = time.perf_counter()
+    driver = _driver(recording, truth, config, given, seconds_scale)
+    driver.path = path
+    state, request = mcal.start(driver.config)
+    for _ in path:
+        while not isinstance(request, TrainRequest):
+            state, request = mcal.advance(state, driver.answer(request))
+        if driver.over:
+            break
+        state, request = _pass_by(state, driver.answer(request), driver)
+    end = _to_the_end((state, request), driver, lambda record: None)
+    return _report(end, driver) | {"wall_seconds": time.perf_counter() - began}
+
+
+class Replay(simulate.Driver):
+    """Answers from a recording; `round` is the recorded round that B stands at."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        oracle: simulate.Oracle,
+        recording: Recording,
+        seconds_scale: float = 1.0,
+    ) -> None:
+        self.player = Player(recording, seconds_scale)
+        super().__init__(config, oracle, self.player)
+        self.config, self.recording = config, recording
+        self.path: tuple[int, ...] | None = None
+        self.round = 0
+        self.visited: list[int] = []
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no larger B to go to."""
+        last = len(self.recording.rounds) if self.path is None else self.path[-1]
+        return self.round >= last
+
+    def _label(self, request: LabelRequest) -> Labelled:
+        """Let the recorded images join instead of those asked for, except after an audit."""
+        grows = request.purpose in {Purpose.SEED, Purpose.TRAIN} and not request.frozen
+        if not grows:
+            return super()._label(request)
+        if not self.over:
+            self._go_to(self._next(len(request.train)), request.purpose)
+        return Labelled(request.id, self.pool(), self.scores.get(request.frozen))
+
+    def _next(self, wanted: int) -> int:
+        """Return the round whose |B| is nearest to what is wanted, the larger of two."""
+        if self.path is not None:
+            return next(number for number in self.path if number > self.round)
+        if self.round == 0:
+            return 1
+        sizes = np.array(self.recording.sizes)
+        away = np.abs(sizes - (sizes[self.round - 1] + wanted))[self.round :]
+        return self.round + len(away) - int(away[::-1].argmin())
+
+    def _go_to(self, number: int, purpose: Purpose) -> None:
+        joining = np.flatnonzero(self.recording.train(number) & ~self.train)
+        buy = joining[self.labels[joining] < 0].astype(np.int64)
+        self.labels[buy] = self.oracle.buy(buy, purpose)
+        self.train[joining] = True
+        self.round = self.player.round = number
+        self.visited.append(number)
+
+
+class Player:
+    """A learner that answers with the recorded scores and seconds of one round."""
+
+    def __init__(self, recording: Recording, seconds_scale: float) -> None:
+        self.recording, self.scale = recording, seconds_scale
+        self.round = 0
+
+    def train_and_score(
+        self,
+        train_items: IntArray,
+        train_labels: IntArray,
+        *,
+        seed: int,
+        arch: str,
+        features: bool = False,
+    ) -> TrainedModel:
+        """Return what was recorded, whatever is asked. Raises `DataError` for an unknown `arch`."""
+        take = self.recording.rounds[self.round - 1].take(arch)
+        return TrainedModel(
+            scores=take.scores(),
+            train_seconds=take.train_seconds * self.scale,
+            score_seconds=take.score_seconds * self.scale,
+            samples_shown=take.samples_shown,
+            device=take.device,
+        )
+
+
+def _driver(
+    recording: Recording,
+    truth: IntArray,
+    config: RunConfig,
+    given: IntArray | None,
+    seconds_scale: float,
+) -> Replay:
+    about = recording.about
+    answers = truth if given is None else given
+    if digest(truth) != about.labels_sha256 or digest(answers) != about.given_sha256:
+        raise DataError(f"these are not the labels that {about.data} was recorded with")
+    if not recording.rounds:
+        raise DataError("the recording holds no round yet")
+    if (config.n, config.classes) != (about.n, about.classes):
+        raise DataError(f"the recording has {about.n} images of {about.classes} classes")
+    if set(config.archs) - set(about.archs):
+        raise DataError(f"only {', '.join(about.archs)} was recorded")
+    if config.acquisition == "k_center":
+        config = replace(config, acquisition="margin")  # its picks are replaced, and need features
+    return Replay(config, simulate.Oracle(truth, given), recording, seconds_scale)
+
+
+def _to_the_end(step: Step, driver: Replay, watch: simulate.Watcher) -> tuple[McalState, Finished]:
+    state, request = step
+    seen = len(state.records)
+    while not isinstance(request, Finished):
+        answer = driver.answer(request)
+        if isinstance(request, TrainRequest) and driver.over:
+            state = _last_round(state)
+        state, request = mcal.advance(state, answer)
+        for record in state.records[seen:]:
+            watch(record)
+        seen = len(state.records)
+    return state, request
+
+
+def _last_round(state: McalState) -> McalState:
+    """Make the round that is being decided the last one that the settings allow."""
+    rounds = min(state.config.max_rounds, state.iteration)
+    return replace(state, config=replace(state.config, max_rounds=rounds))
+
+
+def _pass_by(state: McalState, answer: Answer, driver: Replay) -> Step:
+    """Book a training and go on without asking any rule."""
+    assert isinstance(answer, Trained)
+    state = measuring.charged(state, answer)
+    looks = [measuring.look(state, answer.pool, model) for model in answer.models]
+    records = tuple(look.now.records[-1] for look in looks)
+    here = f"{state.iteration:03d}-passed-by"
+    state = replace(state, records=(*state.records, *records), phase="label", waiting_for=here)
+    none: IntArray = np.empty(0, dtype=np.int64)
+    following = LabelRequest(here, Purpose.TRAIN, state.iteration, none, none, none)
+    return mcal.advance(state, driver.answer(following))
+
+
+def _report(end: tuple[McalState, Finished], driver: Replay) -> dict[str, object]:
+    state, finished = end
+    about, config = driver.recording.about, driver.config
+    result = simulate.report(state, finished, driver)
+    ended = driver.over and state.config.max_rounds < config.max_rounds
+    if ended and driver.path is None:
+        size = f"{driver.recording.sizes[-1]:,}"
+        result["stop_reason"] = f"the recording ends at a training set of {size} images"
+    return result | {
+        "recording_ended": ended,
+        "visited": driver.visited,
+        "prices": {"label": config.prices.label, "compute": config.prices.compute_per_hour},
+        "bought": {p.value: driver.oracle.paid(p) for p in Purpose},
+        "paper": _paper(state, driver),
+        "recorded": {
+            "data": about.data,
+            "seed": about.seed,
+            "acquisition": about.acquisition,
+            "given": about.given,
+            "archs": list(about.archs),
+            "sizes": list(driver.recording.sizes),
+            "hardware": about.hardware,
+        },
+    }
+
+
+def _paper(state: McalState, driver: Replay) -> dict[str, float]:
+    """Return the paper's accounting: T and validation free, people's share = 1 - |S|/N.
+
+    `paid_share` leaves the T images outside B out of the paid ones too; dollars count those.
+    """
+    config, counts = state.config, simulate.count_images(driver)
+    people = config.n - counts["machine"]
+    labels = (people - counts["test"]) * config.prices.label
+    return {
+        "human_share": people / config.n,
+        "paid_share": (people - counts["test"]) / config.n,
+        "labels": labels,
+        "compute": state.spent_compute,
+        "total": labels + state.spent_compute,
+    }
