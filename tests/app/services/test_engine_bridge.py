@@ -52,7 +52,7 @@ def label(images, seqs) -> None:
 def test_the_settings_are_the_projects_without_rounding_noise(project):
     project.price_per_label, project.overlap = Decimal("0.003"), 2
     config, _ = engine.first_step(project, images=1000, classes=3)
-    assert config["prices"] == {"label": 0.006, "compute_per_hour": 3.6}
+    assert config["prices"] == {"label": 0.006, "compute_per_hour": 3.6, "devices": {}}
     assert config["target"]["alpha"] == 0.05
 
 

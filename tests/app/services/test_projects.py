@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,23 +11,33 @@ from labelapp.models import AuditLog, Event, GuidelineEntry, Job, Membership, Pr
 from labelapp.selectors.projects import access
 from labelapp.services import guidelines, projects
 from labelapp.services.guidelines import Entry
-from labelapp.services.projects import Terms
+from labelapp.services.terms import Method, Terms
 from tests.app.conftest import open_batch
 
 GOOD: dict[str, Any] = {
     "name": " Birds ",
     "class_names": ["heron", "egret", "other"],
-    "epsilon": 0.05,
-    "confidence": 0.95,
-    "price_per_label": Decimal("0.04"),
-    "compute_price_per_hour": Decimal("3.6"),
+    "terms": Terms(0.05, 0.95, Decimal("0.04"), Decimal("3.6"), "USD"),
+    "method": Method(),
 }
 TERMS = Terms(0.02, 0.9, Decimal("0.1"), Decimal(2), "EUR")
 
 
+def good(**changes) -> dict[str, Any]:
+    """Return what makes a project, with some of its values changed wherever they stand."""
+    terms = {name: changes.pop(name) for name in set(changes) & set(Terms.__dataclass_fields__)}
+    method = {name: changes.pop(name) for name in set(changes) & set(Method.__dataclass_fields__)}
+    return {
+        **GOOD,
+        "terms": replace(GOOD["terms"], **terms),
+        "method": replace(GOOD["method"], **method),
+        **changes,
+    }
+
+
 def wrong_fields(user, **changes) -> set[str]:
     with pytest.raises(InvalidInputError) as caught:
-        projects.create_project(user=user, **{**GOOD, **changes})
+        projects.create_project(user=user, **good(**changes))
     assert not Project.objects.exists()
     return set(caught.value.fields)
 
@@ -68,7 +79,7 @@ def test_a_price_that_is_no_price_is_refused(cast, field, price):
 def test_computing_may_be_free_but_labels_may_not(cast):
     for price in ("0", "0.0000004"):  # six decimals are kept
         assert wrong_fields(cast.owner, price_per_label=Decimal(price)) == {"price_per_label"}
-    projects.create_project(user=cast.owner, **{**GOOD, "compute_price_per_hour": Decimal(0)})
+    projects.create_project(user=cast.owner, **good(compute_price_per_hour=Decimal(0)))
 
 
 def test_all_wrong_fields_are_named_at_once(cast):
@@ -76,10 +87,41 @@ def test_all_wrong_fields_are_named_at_once(cast):
     assert fields == {"name", "classes", "epsilon", "currency"}
 
 
+@pytest.mark.parametrize("budget", [Decimal(0), Decimal(-1), Decimal("NaN"), Decimal("1e12")])
+def test_a_budget_that_is_none_is_refused(cast, budget):
+    assert wrong_fields(cast.owner, budget=budget) == {"budget"}
+
+
+@pytest.mark.parametrize(
+    "field", [name for name in Method.__dataclass_fields__ if name != "rivals"]
+)
+def test_a_method_that_the_engine_does_not_have_is_refused(cast, field):
+    assert wrong_fields(cast.owner, **{field: "magic"}) == {field}
+
+
+@pytest.mark.parametrize("rivals", [("magic",), ("cnn_small",), ("resnet18", "resnet18")])
+def test_networks_that_cannot_race_are_refused(cast, rivals):
+    assert wrong_fields(cast.owner, rivals=rivals) == {"rivals"}
+
+
+def test_a_new_project_is_promised_an_audit_and_keeps_what_was_chosen(cast):
+    project = projects.create_project(
+        user=cast.owner, **good(budget=Decimal(12), certainty="entropy", rivals=("resnet18",))
+    )
+    project.refresh_from_db()
+    assert (project.certificate, project.budget) == ("audit", Decimal(12))
+    assert (project.certainty, project.rivals) == ("entropy", ["resnet18"])
+
+
 def test_the_settings_change_before_the_run(cast, project):
     owner = access(cast.owner, project.public_id)
     projects.update_project(
-        access=owner, name="Forms", class_names=["star", "circle", "ring"], terms=TERMS, flip=True
+        access=owner,
+        name="Forms",
+        class_names=["star", "circle", "ring"],
+        terms=TERMS,
+        method=Method(),
+        flip=True,
     )
     project.refresh_from_db()
     assert (project.name, project.epsilon, project.currency) == ("Forms", 0.02, "EUR")
@@ -97,7 +139,12 @@ def test_a_class_that_stays_keeps_its_guidelines(cast, project):
         access=owner, text="", entries={2: Entry("five points")}, base_version=0
     )
     projects.update_project(
-        access=owner, name="Shapes", class_names=["star", "ring"], terms=TERMS, flip=False
+        access=owner,
+        name="Shapes",
+        class_names=["star", "ring"],
+        terms=TERMS,
+        method=Method(),
+        flip=False,
     )
     entry = GuidelineEntry.objects.get()
     assert (entry.label_class.name, entry.label_class.index) == ("star", 0)
@@ -106,7 +153,9 @@ def test_a_class_that_stays_keeps_its_guidelines(cast, project):
 def test_a_change_is_logged_with_before_and_after(cast, project):
     owner = access(cast.manager, project.public_id)
     names = ["circle", "square", "star"]
-    projects.update_project(access=owner, name="Shapes", class_names=names, terms=TERMS, flip=False)
+    projects.update_project(
+        access=owner, name="Shapes", class_names=names, terms=TERMS, method=Method(), flip=False
+    )
     entry = AuditLog.objects.get(action="project.changed")
     assert entry.user == cast.manager
     assert (entry.before["epsilon"], entry.after["epsilon"]) == (0.05, 0.02)
@@ -120,6 +169,7 @@ def test_saving_unchanged_settings_is_no_event(cast, project):
         "name": "Shapes",
         "class_names": ["circle", "square", "star"],
         "terms": TERMS,
+        "method": Method(),
         "flip": True,
     }
     projects.update_project(**same)
@@ -131,7 +181,12 @@ def test_nothing_but_the_name_changes_once_the_run_has_started(cast, project, ba
     owner = access(cast.owner, project.public_id)
     with pytest.raises(ConflictError):
         projects.update_project(
-            access=owner, name="New", class_names=["a", "b"], terms=TERMS, flip=True
+            access=owner,
+            name="New",
+            class_names=["a", "b"],
+            terms=TERMS,
+            method=Method(),
+            flip=True,
         )
     project.refresh_from_db()
     assert (project.name, project.epsilon, project.classes.count()) == ("Shapes", 0.05, 3)
@@ -151,7 +206,12 @@ def test_annotators_change_no_settings(cast, project):
         projects.rename_project(access=mine, name="Mine")
     with pytest.raises(ForbiddenError):
         projects.update_project(
-            access=mine, name="Mine", class_names=["a", "b"], terms=TERMS, flip=True
+            access=mine,
+            name="Mine",
+            class_names=["a", "b"],
+            terms=TERMS,
+            method=Method(),
+            flip=True,
         )
 
 

@@ -123,6 +123,17 @@ def test_settings_that_the_engine_refuses_are_said_in_words(access):
         runs.start_run(access=access)
 
 
+def wait_for_training(run: Run) -> None:
+    """Put the run where it waits for its first training."""
+    order = {"id": "001-train", "iteration": 1, "archs": ["cnn_small"], "seed": 1000}
+    Run.objects.filter(pk=run.pk).update(
+        request_kind="train",
+        waiting_for="001-train",
+        iteration=1,
+        state={**run.state, "order": order},
+    )
+
+
 def test_pause_and_resume(access):
     runs.start_run(access=access)
     runs.pause_run(access=access)
@@ -137,7 +148,7 @@ def test_pause_and_resume(access):
 
 def test_an_archived_run_is_not_resumed(access):
     run = runs.start_run(access=access)
-    Run.objects.update(request_kind="train", waiting_for="001-train", iteration=1)
+    wait_for_training(run)
     archive_project(access=access)
     with pytest.raises(ConflictError, match="archived"):
         runs.resume_run(access=access)
@@ -149,7 +160,7 @@ def test_an_archived_run_is_not_resumed(access):
 
 def test_no_training_starts_in_an_archived_project(access):
     run = runs.start_run(access=access)
-    Run.objects.update(request_kind="train", waiting_for="001-train", iteration=1)
+    wait_for_training(run)
     Project.objects.update(archived_at=timezone.now())
     run.refresh_from_db()
     with transaction.atomic():
@@ -163,7 +174,7 @@ def test_resume_needs_a_run(access):
 
 def test_no_training_starts_while_paused_but_resume_starts_it(access):
     run = runs.start_run(access=access)
-    Run.objects.update(request_kind="train", waiting_for="001-train", iteration=1)
+    wait_for_training(run)
     runs.pause_run(access=access)
     run.refresh_from_db()
     with transaction.atomic():

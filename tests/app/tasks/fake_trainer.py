@@ -1,7 +1,7 @@
 """A stand-in for `python -m mcal_engine fit FOLDER` that starts at once.
 
 It "trains" class means of the images' brightness. `behave.txt` beside JOB_FOLDER's run folder (or
-in any parent) changes what it does: fail, die, hang, wrong_shape, slow.
+in any parent) changes what it does: fail, die, hang, wrong_shape, or `fail ARCH` for one network only.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ def main(folder: Path) -> int:
     behaviour = _behaviour(folder)
     if behaviour == "die":
         os.kill(os.getpid(), 9)
-    if behaviour == "fail":
+    if behaviour in {"fail", f"fail {request['arch']}"}:
         _write(folder / "result.json", {"schema": 1, "ok": False, "message": "the loss is NaN"})
         return 1
     _write(folder / "progress.json", _progress(1, 4))
     while behaviour == "hang":
         time.sleep(0.05)
         behaviour = _behaviour(folder)
-    pred, uncertainty = _score(folder, request)
+    arrays = _score(folder, request)
     if behaviour == "wrong_shape":
-        pred = pred[:-1]
-    np.save(folder / "pred.npy", pred)
-    np.save(folder / "uncertainty.npy", uncertainty)
-    (folder / "model.pt").write_bytes(f"model {request['seed']} {len(pred)}".encode())
-    _write(folder / "result.json", _result(folder))
+        arrays["pred"] = arrays["pred"][:-1]
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    text = f"model {request['arch']} {request['seed']} {len(arrays['pred'])}"
+    (folder / "model.pt").write_bytes(text.encode())
+    _write(folder / "result.json", _result(folder, arrays))
     return 0
 
 
-def _score(folder: Path, request: dict) -> tuple[np.ndarray, np.ndarray]:
+def _score(folder: Path, request: dict) -> dict[str, np.ndarray]:
     images = np.load(request["images"], mmap_mode="r")
     items, labels = np.load(folder / "train_items.npy"), np.load(folder / "train_labels.npy")
     brightness = images.reshape(len(images), -1).mean(axis=1)
@@ -51,11 +52,18 @@ def _score(folder: Path, request: dict) -> tuple[np.ndarray, np.ndarray]:
     near = np.exp(-np.abs(brightness[:, None] - means[None]) / 20.0) + 1e-12
     share = near / near.sum(axis=1, keepdims=True)
     ordered = np.sort(share, axis=1)
-    uncertainty = 1.0 - (ordered[:, -1] - ordered[:, -2])
-    return share.argmax(axis=1).astype(np.uint16), uncertainty.astype(np.float32)
+    arrays = {
+        "pred": share.argmax(axis=1).astype(np.uint16),
+        "uncertainty": (1.0 - (ordered[:, -1] - ordered[:, -2])).astype(np.float32),
+        "least": (1.0 - ordered[:, -1]).astype(np.float32),
+        "entropy": -(share * np.log(share)).sum(axis=1).astype(np.float32),
+    }
+    if request["features"]:
+        arrays["features"] = brightness[:, None].astype(np.float16)
+    return arrays
 
 
-def _result(folder: Path) -> dict:
+def _result(folder: Path, arrays: dict[str, np.ndarray]) -> dict:
     def sha(name: str) -> str:
         return hashlib.sha256((folder / name).read_bytes()).hexdigest()
 
@@ -67,8 +75,9 @@ def _result(folder: Path) -> dict:
         "samples_shown": 1000,
         "steps": 10,
         "model_sha256": sha("model.pt"),
-        "pred_sha256": sha("pred.npy"),
-        "uncertainty_sha256": sha("uncertainty.npy"),
+        "device": "cpu",
+        "device_kind": "cpu",
+        **{f"{name}_sha256": sha(f"{name}.npy") for name in arrays},
     }
 
 

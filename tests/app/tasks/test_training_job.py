@@ -50,7 +50,7 @@ def test_a_training_makes_a_model_charges_once_and_wakes_the_engine(training, re
     model = ready.run.models.get()
     assert (Path(settings.MEDIA_ROOT) / model.folder / "pred.npy").exists()
     entry = LedgerEntry.objects.get(project=ready, purpose="compute")
-    assert entry.key == "training:001-train:1"
+    assert entry.key == "training:001-train:cnn_small"
     ready.counter.refresh_from_db()
     assert ready.counter.compute_spend == entry.amount > 0
     assert (
@@ -63,7 +63,7 @@ def test_the_trainer_gets_b_and_nothing_of_t(training, ready):
     job = queue.claim(training.pk)
     marked = set(ready.run.test_marks.values_list("seq", flat=True))
     in_train = dict(TrainItem.objects.filter(run=ready.run).values_list("seq", "iteration"))
-    attempt = service.prepare(ready.run, job, Path("pool.npy"))
+    attempt = service.prepare(ready.run, job, Path("pool.npy"), "cnn_small")
     items = np.load(attempt.folder / "train_items.npy")
     labels = np.load(attempt.folder / "train_labels.npy")
     assert set(items.tolist()) == set(in_train)
@@ -73,7 +73,7 @@ def test_the_trainer_gets_b_and_nothing_of_t(training, ready):
 
 
 def test_the_request_names_seed_and_architecture_of_the_engine(training, ready):
-    attempt = service.prepare(ready.run, queue.claim(training.pk), Path("pool.npy"))
+    attempt = service.prepare(ready.run, queue.claim(training.pk), Path("pool.npy"), "cnn_small")
     request = json.loads((attempt.folder / "request.json").read_text())
     assert (request["arch"], request["seed"], request["classes"]) == ("cnn_small", 1000, 3)
     assert request["flip"] is True
@@ -152,7 +152,7 @@ def test_a_stop_ends_the_trainer_and_puts_the_job_back(training, ready, settings
 def test_a_result_that_comes_after_the_claim_was_lost_is_thrown_away(training, ready):
     job = queue.claim(training.pk)
     images = pool_tensor.ensure(ready, ready.run.n, lambda share: None)
-    attempt = service.prepare(ready.run, job, images)
+    attempt = service.prepare(ready.run, job, images, "cnn_small")
     result = service.run_program(attempt, queue.JobControl(job))
     Job.objects.filter(pk=job.pk).update(token="the next one's")
     with pytest.raises(queue.JobLost):
@@ -183,7 +183,7 @@ def test_what_a_killed_worker_left_of_an_earlier_training_is_deleted(training, r
     failed = service.run_folder(ready.run) / "001-train" / "first attempt"
     for folder in (left, failed):
         folder.mkdir(parents=True)
-    service.prepare(ready.run, queue.claim(training.pk), Path("pool.npy"))
+    service.prepare(ready.run, queue.claim(training.pk), Path("pool.npy"), "cnn_small")
     assert not left.parent.exists()
     assert failed.exists()
 

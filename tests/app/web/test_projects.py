@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django.urls import reverse
 
@@ -85,6 +87,24 @@ def test_the_form_makes_a_project_and_goes_on_to_its_images(cast, project, owner
     assert made.settings == {"flip": True}
 
 
+def test_the_form_takes_certificate_budget_and_method(project, owner):
+    method = {"certificate": "test_set", "acquisition": "entropy", "rivals": ["resnet18"]}
+    owner.post("/projects/new/", {**FORM, "budget": "120.5", **method})
+    made = Project.objects.get(name="Birds")
+    assert (made.certificate, made.acquisition, made.rivals) == (
+        "test_set",
+        "entropy",
+        ["resnet18"],
+    )
+    assert made.budget == Decimal("120.5")
+
+
+def test_what_is_wrong_in_the_folded_part_opens_it(project, owner):
+    page = owner.post("/projects/new/", {**FORM, "acquisition": "magic"}).text
+    assert '<details class="advanced" open>' in page
+    assert 'href="#id_acquisition"' in page
+
+
 def test_a_wrong_form_keeps_what_was_typed_and_says_what_is_wrong(project, owner):
     answer = owner.post("/projects/new/", {**FORM, "classes": "heron", "epsilon": "100"})
     assert answer.status_code == 400
@@ -152,10 +172,17 @@ def test_settings_are_saved_before_the_run(project, owner):
     assert list(project.classes.values_list("name", flat=True)) == ["heron", "egret"]
 
 
-def test_only_the_name_is_saved_after_the_start(project, batch, owner):
+def test_classes_and_method_are_fixed_after_the_start(project, batch, owner):
     page = owner.get(address("project_settings", project)).text
-    assert "The run has started" in page
-    assert 'name="epsilon"' not in page
+    assert "The run goes on with what you change here" in page
+    assert 'name="classes"' not in page
+    assert 'name="acquisition"' not in page
+    assert "certified" in page.lower()
+
+
+def test_only_the_name_is_saved_once_the_run_is_finished(project, batch, owner):
+    Project.objects.update(status="finished")
+    assert 'name="epsilon"' not in owner.get(address("project_settings", project)).text
     owner.post(address("project_settings", project), FORM)
     project.refresh_from_db()
     assert (project.name, project.epsilon) == ("Birds", 0.05)
@@ -164,7 +191,7 @@ def test_only_the_name_is_saved_after_the_start(project, batch, owner):
 def test_an_empty_name_is_refused_after_the_start(project, batch, owner):
     answer = owner.post(address("project_settings", project), {"name": " "})
     assert answer.status_code == 400
-    assert "Give the project a name" in answer.text
+    assert 'href="#id_name"' in answer.text
 
 
 def test_deleting_says_what_is_lost_and_needs_the_name(project, owner):
