@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from mcal_engine import guarantees
 from mcal_engine.audit_choice import Choice, choose, expected_labels, fallbacks
-from mcal_engine.evidence import level, log_e, smallest_allowance
+from mcal_engine.evidence import STRENGTH, level, log_e, smallest_allowance
 from mcal_engine.selection import hash_order
 from mcal_engine.types import Audit, BoolArray, FloatArray, IntArray, Pool, RunConfig, Scores
 
@@ -250,21 +250,28 @@ def certified(audit: Audit) -> int | None:
 def still_needed(audit: Audit, prefix: Seen) -> FloatArray:
     """Return the labels of the committed order that each set still needs [sets], on average.
 
-    From its e-value now and the error share that its labels and the forecast suggest; 0 for a
-    set that has passed, inf for one that is not expected to.
+    From the e-values now and the error shares that the labels and the forecast suggest; 0 for a
+    set that has passed, inf for one that is not expected to, itself or a smaller one.
     """
-    n, k = prefix.counts
-    sizes = np.asarray(audit.sizes)
-    passed = verdict(audit, prefix)
-    result = np.full(len(sizes), np.inf)
-    for j, size in enumerate(audit.sizes):
-        p = (k[j] + 60 * audit.forecasts[j]) / (n[j] + 60)
-        whole = float(expected_labels(p, size, audit.allowances[j], audit.alpha))
-        reached = float(log_e(n[j], k[j], size, audit.allowances[j], audit.forecasts[j])[0])
-        missing = 1.0 - reached / log(1.0 / audit.alpha)
-        more = min(whole * missing, size - n[j]) if np.isfinite(whole) else np.inf
-        result[j] = 0.0 if passed[j] else max(more, 1.0) * sizes[-1] / max(size, 1)
-    return result
+    own = [_missing(audit, prefix, j, corrected=True) for j in range(len(audit.sizes))]
+    below = [_missing(audit, prefix, j, corrected=False) for j in range(len(audit.sizes))]
+    gates = np.maximum.accumulate([0.0, *below[:-1]])
+    return np.maximum(own, gates)
+
+
+def _missing(audit: Audit, prefix: Seen, j: int, *, corrected: bool) -> float:
+    needed, size = log(1.0 / audit.alpha), audit.sizes[j]
+    if size == 0:
+        return float("inf")
+    if _highest(audit, prefix, j, corrected=corrected) >= needed:
+        return 0.0
+    n, k = (int(counts[j]) for counts in prefix.counts)
+    p = (k + STRENGTH * audit.forecasts[j]) / (n + STRENGTH)
+    whole = float(expected_labels(p, size, audit.allowances[j], audit.alpha))
+    args = (size, audit.allowances[j], audit.forecasts[j])
+    reached = float(log_e(n, k, *args, corrected=corrected)[0])
+    more = max(min(whole * (1.0 - reached / needed), size - n), 1.0)
+    return more * audit.sizes[-1] / size if np.isfinite(whole) else float("inf")
 
 
 # --- the certificate --------------------------------------------------------------------------

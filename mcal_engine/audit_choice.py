@@ -32,16 +32,32 @@ class Choice:
 def expected_labels(
     rates: ArrayLike, sizes: ArrayLike, allowances: ArrayLike, level: float
 ) -> FloatArray:
-    """Return the audit labels until a set passes: 1.2 ln(1 / level) / KL(p || allowance / N).
+    """Return the audit labels until a set passes, at most its size; broadcasts.
 
-    At most its size; inf where the error share p is not below allowance / N. Broadcasts.
+    n0 = 1.2 ln(1 / level) / KL(p || q), q = allowance / N, is the length in an endless set whose
+    errors nobody corrects. Here every wrong label that is found makes room for another, so that
+    the set has to be told from one with q + p n / N, and a sample without replacement says more:
+    n (1 + (p n / N) / (q - p))^2 / (1 - n / N) = n0. inf where p is not below q.
     """
     p, n, allowed = (np.asarray(a, np.float64) for a in (rates, sizes, allowances))
     q = np.clip(allowed / np.maximum(n, 1.0), 0.0, 1.0)
-    distance = rel_entr(p, q) + rel_entr(1.0 - p, 1.0 - q)
-    with np.errstate(divide="ignore"):
-        labels = 1.2 * log(1.0 / level) / distance
-    return np.where((p < q) & (n > 0), np.minimum(np.ceil(labels), n), np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        endless = 1.2 * log(1.0 / level) / (rel_entr(p, q) + rel_entr(1.0 - p, 1.0 - q))
+    possible = (p < q) & (n > 0)
+    endless = np.where(possible, np.maximum(endless, 1.0), 1.0)
+    room = np.where(possible, q - p, 1.0)
+    labels = _shortened(endless, p / (np.maximum(n, 1.0) * room), np.maximum(n, 1.0))
+    return np.where(possible, np.minimum(np.ceil(labels), n), np.inf)
+
+
+def _shortened(endless: FloatArray, gain: FloatArray, size: FloatArray) -> FloatArray:
+    """Solve n (1 + gain n)^2 / (1 - n / size) = endless for n by Newton's steps in log n."""
+    n = np.minimum(endless, 0.9 * size)
+    for _ in range(3):
+        excess = np.log(n / endless) + 2 * np.log1p(gain * n) - np.log1p(-n / size)
+        slope = 1 + 2 * gain * n / (1 + gain * n) + n / (size - n)
+        n = np.minimum(n * np.exp(-excess / slope), 0.98 * size)
+    return np.asarray(n)
 
 
 def choose(
