@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mcal_engine.curves_law import DRAWS, Curves, Points, normal_scores
+from mcal_engine.curves_law import DRAWS, Curves, Points, luck_of_test, normal_scores
 from mcal_engine.curves_mode import Mode, Prior, maximum, within_bounds
 from mcal_engine.types import THETAS, FloatArray
 
 TEMPER = 0.5  # the same T is counted each round, so its counts are worth less than fresh ones
 FLOORS = (0.0, 0.25, 0.5, 0.75)
 EVIDENCE_FLOOR = 0.2  # this share of the draws is spread evenly over FLOORS
-NOISE = 0.10  # of the extrapolation: log-error per doubling of B
+NOISE = 0.15  # of the extrapolation: log-error per doubling of B
 _WALK_SD = np.array([0.25, 0.12, 0.5])  # of a, gamma, u from one theta to the next
 _PRIOR_MEAN = np.array([-2.0, 0.5, 0.0])
 _PRIOR_SD = np.array([3.0, 0.3, 3.0])
@@ -36,16 +36,18 @@ def fit(points: Points, seed: int) -> Curves:
     shares = _evidence_shares([f.height for f in fits])
     drawn = [_draw(f, rng, count) for f, count in zip(fits, shares, strict=True)]
     params = np.concatenate(drawn, axis=0)
+    floor = np.repeat([f.floor for f in fits], shares, axis=0)
+    shift, luck = luck_of_test(rng, present * points.tests[-1])
     return Curves(
         n=points.n,
         last=float(points.sizes.max()),
         points=len(points.sizes),
-        floor=np.repeat([f.floor for f in fits], shares, axis=0),
-        a=params[:, 0],
+        floor=floor * np.exp(shift),
+        a=params[:, 0] + shift,
         gamma=params[:, 1],
         u=params[:, 2],
         noise=NOISE * normal_scores(rng),
-        luck=normal_scores(rng),
+        luck=luck,
     )
 
 
@@ -81,4 +83,4 @@ def _prior() -> Prior:
         whole / sd**2 + np.eye(_J) / (_J * prior**2)
         for sd, prior in zip(_WALK_SD, _PRIOR_SD, strict=True)
     ]
-    return Prior(_PRIOR_MEAN, np.stack(precision))
+    return Prior(np.repeat(_PRIOR_MEAN[:, None], _J, axis=1), np.stack(precision))

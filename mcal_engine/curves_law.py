@@ -18,6 +18,7 @@ from mcal_engine.types import THETAS, Criterion, FloatArray, IterationRecord
 
 DRAWS = 240
 CHANCE_WEIGHT = 0.1  # of points so near guessing that they say little about the law
+SAME = 0.5  # correlation of an image's errors between trainings; .35-.7 on Fashion-MNIST
 _J = len(THETAS)
 
 
@@ -34,7 +35,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Curves:
-    """Posterior draws of the error curves: one row per draw, one column per theta."""
+    """Posterior draws of the error curves: one row per draw, one column per theta.
+
+    They are of the error in X; what T will count is `rates` + luck * sqrt(rates / tests).
+    """
 
     n: int
     last: float  # the largest |B| measured
@@ -44,7 +48,7 @@ class Curves:
     gamma: FloatArray
     u: FloatArray
     noise: FloatArray  # [draws], a multiplier exp(noise * log2(1 + B / last))
-    luck: FloatArray  # [draws], standard normal: how T's next counts fall out
+    luck: FloatArray  # [draws], standard normal: how T's counts fall out
 
     def rates(self, b: FloatArray, shares: FloatArray) -> FloatArray:
         """Return error rates [draws, len(b), sets] of the most certain images after B' = b.
@@ -115,3 +119,16 @@ def _at_sizes(
 def normal_scores(rng: np.random.Generator) -> FloatArray:
     """Return `DRAWS` standard normal values, evenly spread over their quantiles, shuffled."""
     return np.asarray(rng.permutation(ndtri((np.arange(DRAWS) + 0.5) / DRAWS)))
+
+
+def luck_of_test(rng: np.random.Generator, errors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the log of (error in X / error rate of T) [draws, thetas] and the luck [draws].
+
+    Fits see one T again and again, and an image that is wrong once tends to be wrong again: the
+    share `SAME` of the scatter of T's counts (`errors` expected in each set) never averages out,
+    however many rounds there are. Where X is worse than T shows, T's counts will again be low:
+    `luck` opposes the first part.
+    """
+    stays, comes = normal_scores(rng), normal_scores(rng)
+    shift = stays[:, None] * np.sqrt(SAME / (errors + 0.5))
+    return shift, np.sqrt(1 - SAME) * comes - np.sqrt(SAME) * stays

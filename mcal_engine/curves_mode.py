@@ -21,7 +21,7 @@ _HIGHEST = np.array([0.0, 3.0, 20.0])[:, None]
 
 @dataclass(frozen=True)
 class Prior:
-    """Gaussian over (a, gamma, u): the means [3] and the precision per parameter over theta.
+    """Gaussian over (a, gamma, u): the means [3, thetas] and the precision per parameter over theta.
 
     `precision` is [3, thetas, thetas]; parameters are independent of each other.
     """
@@ -98,7 +98,7 @@ class _Law:
         rate = self.floor + power
         score = weights * (p.errors / rate - p.tests) * power
         curve = weights * p.tests * power**2 / rate
-        away = params - self.prior.mean[:, None]
+        away = params - self.prior.mean
         pull = np.einsum("pij,pj->pi", self.prior.precision, away)
         value = (weights * (p.errors * np.log(rate) - p.tests * rate)).sum()
         value -= 0.5 * (away * pull).sum()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betaincinv, ndtr
 
-from mcal_engine.curves_law import DRAWS, Curves, Points, normal_scores
+from mcal_engine.curves_law import DRAWS, Curves, Points, luck_of_test, normal_scores
 from mcal_engine.curves_mode import Mode, Prior, maximum, within_bounds
 from mcal_engine.types import THETAS, FloatArray
 
@@ -23,8 +23,11 @@ def fit(points: Points, seed: int) -> Curves:
     """Fit each theta alone to its own counts and draw from the Laplace approximations."""
     rng = np.random.default_rng(seed)
     own = np.eye(_J) / _PRIOR_SD[:, None, None] ** 2
-    mode = maximum(points, np.zeros(_J), Prior(_PRIOR_MEAN, own))
-    return _curves(points, rng, _draw(mode, rng))
+    mode = maximum(points, np.zeros(_J), Prior(np.repeat(_PRIOR_MEAN[:, None], _J, axis=1), own))
+    params = _draw(mode, rng)
+    shift, luck = luck_of_test(rng, np.exp(mode.params[0]) * points.tests[-1])
+    params[:, 0] += shift
+    return _curves(points, params, luck)
 
 
 def last_value(points: Points, seed: int) -> Curves:
@@ -38,10 +41,10 @@ def last_value(points: Points, seed: int) -> Curves:
     rate = betaincinv(errors + 0.5, np.maximum(tests - errors, 0.0) + 0.5, quantile)
     params = np.zeros((DRAWS, 3, _J))
     params[:, 0] = np.log(np.maximum(rate, 1e-12))
-    return _curves(points, rng, params)
+    return _curves(points, params, normal_scores(rng))
 
 
-def _curves(points: Points, rng: np.random.Generator, params: FloatArray) -> Curves:
+def _curves(points: Points, params: FloatArray, luck: FloatArray) -> Curves:
     """Return curves without floor and without noise of the extrapolation."""
     return Curves(
         n=points.n,
@@ -52,7 +55,7 @@ def _curves(points: Points, rng: np.random.Generator, params: FloatArray) -> Cur
         gamma=params[:, 1],
         u=params[:, 2],
         noise=np.zeros(DRAWS),
-        luck=normal_scores(rng),
+        luck=luck,
     )
 
 
