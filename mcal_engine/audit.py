@@ -36,7 +36,6 @@ __all__ = [
     "Seen",
     "certified",
     "choose",
-    "commitment",
     "delivered",
     "document",
     "expected_labels",
@@ -48,6 +47,7 @@ __all__ = [
     "order",
     "population",
     "scores_hash",
+    "sealed",
     "seen",
     "smallest_allowance",
     "still_needed",
@@ -100,7 +100,7 @@ def freeze(
         excluded=tuple(int(item) for item in np.flatnonzero(pool.excluded | taken)),
         passed=(False,) * len(sizes),
     )
-    frozen = _frozen(made, scores_hash(scores.pred, uncertainty))
+    frozen = _hash(_fixed(made, config, n, scores_hash(scores.pred, uncertainty)))
     return replace(made, frozen=frozen, key=f"{config.seed}:audit:{attempt}:{frozen[:16]}")
 
 
@@ -111,14 +111,15 @@ def scores_hash(pred: Predicted, uncertainty: Uncertainty) -> str:
     return digest.hexdigest()
 
 
-def commitment(audit: Audit, pred: Predicted, uncertainty: Uncertainty) -> dict[str, object]:
-    """Return what is written down before the first label is asked for, ready for JSON."""
-    scores = scores_hash(pred, uncertainty)
-    return {**_fixed(audit, scores), "frozen": audit.frozen, "key": audit.key}
-
-
-def _fixed(audit: Audit, scores: str) -> dict[str, object]:
+def _fixed(audit: Audit, config: RunConfig, n: int, scores: str) -> dict[str, object]:
+    """Return what the hash covers: all that the verdict depends on beside the answers."""
     return {
+        "criterion": config.target.criterion.value,
+        "epsilon": config.target.epsilon,
+        "alpha": config.target.alpha,
+        "n": n,
+        "seed": config.seed,
+        "confidence": config.confidence,
         "attempt": audit.attempt,
         "level": audit.alpha,
         "arch": audit.arch,
@@ -132,8 +133,9 @@ def _fixed(audit: Audit, scores: str) -> dict[str, object]:
     }
 
 
-def _frozen(audit: Audit, scores: str) -> str:
-    text = json.dumps(_fixed(audit, scores), sort_keys=True, separators=(",", ":"))
+def _hash(content: dict[str, object]) -> str:
+    """Return the SHA-256 of a JSON object in its canonical form (sorted keys, no spaces)."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -302,21 +304,17 @@ def document(
 
     Call it when the verdict is to be used: before the residual is labelled.
     """
-    best, target = certified(audit), config.target
+    best = certified(audit)
     prefix = seen(audit, order, labels, pred, uncertainty, excluded)
     size = len(delivered(audit, order, labels, uncertainty, excluded))
     n = len(labels) - int((labels[list(audit.excluded)] < 0).sum())
     wrong = 0 if best is None else wrong_at_most(audit, prefix, best)
     return {
-        "kind": target.certificate.value,
+        "kind": config.target.certificate.value,
         "promise": "certified",
-        "criterion": target.criterion.value,
-        "epsilon": target.epsilon,
-        "alpha": target.alpha,
-        "n": n,
-        "seed": config.seed,
-        "confidence": config.confidence,
-        **commitment(audit, pred, uncertainty),
+        **_fixed(audit, config, n, scores_hash(pred, uncertainty)),
+        "frozen": audit.frozen,
+        "key": audit.key,
         "looked": len(prefix.wrong),
         "audited": _answers(order, labels, pred, uncertainty, excluded),
         "accepted": best,
@@ -325,6 +323,11 @@ def document(
         "wrong_at_most": wrong,
         "bound": wrong / max(n, 1),
     }
+
+
+def sealed(document: dict[str, object]) -> dict[str, object]:
+    """Return a certificate as its file holds it: the content and the SHA-256 of it."""
+    return {"content": document, "sha256": _hash(document)}
 
 
 def wrong_at_most(audit: Audit, prefix: Seen, best: int) -> int:

@@ -245,6 +245,7 @@ class World:
 
     def __init__(self, seed=0, hardness=0.25):
         rng = np.random.default_rng(seed)
+        self.config = CONFIG
         self.truth = rng.integers(0, 4, N)
         self.unsure = rng.random(N).astype(np.float32)
         wrong = rng.random(N) < hardness * self.unsure**2
@@ -266,7 +267,7 @@ class World:
             "forecasts": [0.02, 0.05, 0.08],
             "planned": 120.4,
         } | changed
-        return audit.freeze(self.pool, self.scores, CONFIG, **arguments)
+        return audit.freeze(self.pool, self.scores, self.config, **arguments)
 
     def answers(self, items, excluded=()):
         """Return the arrays that `look` takes once these items are answered."""
@@ -283,7 +284,7 @@ class World:
     def document(self, items, excluded=()):
         answers = self.answers(items, excluded)
         looked = audit.look(self.audit, *answers)
-        return audit.document(looked, *answers, config=CONFIG)
+        return audit.document(looked, *answers, config=self.config)
 
 
 @pytest.fixture(scope="module")
@@ -338,8 +339,24 @@ def test_another_attempt_has_another_order_and_less_alpha(world):
         lambda w: w.unsure.__setitem__(500, np.nextafter(w.unsure[500], np.float32(1))),
         lambda w: w.pred.__setitem__(500, (w.pred[500] + 1) % 4),
         lambda w: setattr(w, "scores", replace(w.scores, model="another")),
+        lambda w: setattr(w, "config", replace(CONFIG, target=replace(CONFIG.target, alpha=0.04))),
+        lambda w: setattr(
+            w, "config", replace(CONFIG, target=replace(CONFIG.target, epsilon=0.10001))
+        ),
+        lambda w: setattr(w, "config", replace(CONFIG, seed=4)),
+        lambda w: setattr(
+            w, "pool", replace(w.pool, excluded=w.pool.excluded ^ (w.order[0] == np.arange(N)))
+        ),
     ],
-    ids=["one uncertainty by one bit", "one machine label", "model"],
+    ids=[
+        "one uncertainty by one bit",
+        "one machine label",
+        "model",
+        "alpha",
+        "epsilon",
+        "seed",
+        "excluded",
+    ],
 )
 def test_the_hash_covers_all_that_is_frozen(change):
     world = World()
@@ -348,11 +365,8 @@ def test_the_hash_covers_all_that_is_frozen(change):
     assert world.freeze(before.cuts).frozen != before.frozen
 
 
-def test_the_commitment_holds_the_hash_and_the_key(world):
-    written = audit.commitment(world.audit, world.pred, world.unsure)
-    assert written["frozen"] == world.audit.frozen
-    assert written["key"] == f"3:audit:1:{world.audit.frozen[:16]}"
-    json.dumps(written)
+def test_the_key_holds_the_seed_the_attempt_and_the_hash(world):
+    assert world.audit.key == f"3:audit:1:{world.audit.frozen[:16]}"
 
 
 def test_cuts_are_short_decimals_of_the_same_float(world):
