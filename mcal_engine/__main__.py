@@ -1,4 +1,4 @@
-"""Command line of the engine: `python -m mcal_engine simulate ...` and `... fit JOB_FOLDER`."""
+"""Command line of the engine: `python -m mcal_engine simulate | experiment | verify | fit ...`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ import json
 import sys
 from pathlib import Path
 
-from mcal_engine import datasets, simulate
+from mcal_engine import datasets, simulate, verify
 from mcal_engine.errors import EngineError
 from mcal_engine.learner import Learner
-from mcal_engine.selection import ACQUISITIONS
-from mcal_engine.types import (
-    CertificateKind,
-    Criterion,
-    IterationRecord,
-    Prices,
-    RunConfig,
-    Target,
-)
+from mcal_engine.options import add_run_options, run_config
+from mcal_engine.types import IterationRecord
 from mcal_engine.validation import validate
 
+OTHERS = {
+    "verify": "recompute a certificate: CERTIFICATE.json LABELS.csv",
+    "experiment": "replay recorded runs, the tables and figures of the paper",
+}
 HEADER = (
     f"{'round':>5} {'B':>7} {'delta':>6} {'T':>5} {'err(1.0)':>8} {'stop now':>10} "
     f"{'C*':>10} {'80 %':>19} {'B_opt':>7} {'theta*':>6} {'train s':>7}"
@@ -29,8 +26,13 @@ HEADER = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0, 2 for wrong input (with one line that says what)."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
+        if given[:1] == ["experiment"]:
+            return _experiment(given[1:])
+        if given[:1] == ["verify"]:
+            return verify.main(given[1:])
+        options = _parser().parse_args(given)
         return _fit(options) if options.command == "fit" else _simulate(options)
     except EngineError as error:
         sys.stderr.write(f"mcal_engine: {error} [{error.code}]\n")
@@ -43,25 +45,29 @@ def _parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="train one network as JOB_FOLDER/request.json says")
     fit.add_argument("folder", type=Path, metavar="JOB_FOLDER")
     _add_simulate(commands.add_parser("simulate", help="run MCAL on a data set of known labels"))
+    for name, text in OTHERS.items():
+        commands.add_parser(name, help=text, add_help=False)
     return parser
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", type=Path, required=True, help=".npz file, IDX folder, or folder per class")
-    add("--epsilon", type=float, default=0.05, help="error target, share of all images")
-    add("--alpha", type=float, default=0.05, help="1 - confidence")
-    add("--label-price", type=float, default=0.04, help="dollars per human label")
-    add("--compute-price", type=float, default=3.6, help="dollars per hour of compute")
-    add("--arch", default="cnn_small", help="network architecture")
-    add("--seed", type=int, default=0)
     add("--limit", type=int, default=None, help="use only so many images, drawn by --seed")
-    add("--criterion", choices=[c.value for c in Criterion], default="overall")
-    add("--certificate", choices=[c.value for c in CertificateKind], default="test_set")
-    add("--acquisition", choices=sorted(ACQUISITIONS), default="margin")
-    add("--max-rounds", type=int, default=30)
+    add_run_options(parser)
+    add(
+        "--flip", action=argparse.BooleanOptionalAction, default=True, help="train on mirror images"
+    )
     add("--device", default=None, help="cpu, cuda, mps; by default the best there is")
     add("--json", type=Path, default=None, metavar="OUT", help="write the result here")
+    add("--certificate-json", type=Path, default=None, metavar="OUT", help="and the certificate")
+    add("--labels-csv", type=Path, default=None, metavar="OUT", help="and every label")
+
+
+def _experiment(arguments: list[str]) -> int:
+    from mcal_engine.lab import commands  # noqa: PLC0415 - figures and torch only where needed
+
+    return commands.main(arguments)
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -72,21 +78,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _simulate(options: argparse.Namespace) -> int:
     data = datasets.load(options.data, limit=options.limit, seed=options.seed)
-    config = RunConfig(
-        n=len(data.labels),
-        classes=len(data.class_names),
-        prices=Prices(options.label_price, options.compute_price),
-        target=Target(
-            epsilon=options.epsilon,
-            alpha=options.alpha,
-            criterion=Criterion(options.criterion),
-            certificate=CertificateKind(options.certificate),
-        ),
-        arch=options.arch,
-        seed=options.seed,
-        acquisition=options.acquisition,
-        max_rounds=options.max_rounds,
-    )
+    config = run_config(options, len(data.labels), len(data.class_names))
     validate(config)
     _check_target(options.json)
     _say(f"{config.n:,} images, {config.classes} classes, epsilon {config.target.epsilon:g}\n")

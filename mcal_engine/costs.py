@@ -15,9 +15,9 @@ from scipy.optimize import nnls
 from mcal_engine.types import FloatArray, IterationRecord, Prices
 
 
-def compute_dollars(seconds: float, prices: Prices) -> float:
-    """Return what this much compute time costs."""
-    return seconds * prices.compute_per_hour / 3600
+def compute_dollars(seconds: float, prices: Prices, device: str = "") -> float:
+    """Return what this much time on this kind of device costs."""
+    return seconds * prices.devices.get(device, prices.compute_per_hour) / 3600
 
 
 @dataclass(frozen=True)

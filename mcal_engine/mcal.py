@@ -33,35 +33,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from mcal_engine import costs, guarantees, planner, rules, selection
+from mcal_engine import auditing, guarantees, measuring, planner, race, requests, rules, selection
 from mcal_engine.errors import InvalidAnswerError
+from mcal_engine.planner import Present
+from mcal_engine.requests import Step
 from mcal_engine.types import (
     Answer,
     BoolArray,
     Changed,
     Finished,
     IntArray,
-    IterationRecord,
     Labelled,
-    LabelRequest,
-    MachineLabelRequest,
     McalState,
-    Measured,
     Pool,
     Prices,
     Purpose,
-    Request,
     RunConfig,
+    Scores,
     Stored,
     Target,
     Trained,
     TrainRequest,
 )
 from mcal_engine.validation import check_trained, validate
-
-Step = tuple[McalState, Request]
-NOTHING: IntArray = np.empty(0, dtype=np.int64)
-
 
 # --- line 1: draw and buy T, then B_0 ---------------------------------------------------------
 
@@ -71,7 +65,7 @@ def start(config: RunConfig) -> Step:
     validate(config)
     state = McalState(config=config, waiting_for="", phase="", live=config.archs)
     marks = selection.draw_test(config)
-    return _ask_labels(state, "test", Purpose.TEST, buy=marks, mark=marks)
+    return requests.labels(state, "test", Purpose.TEST, buy=marks, mark=marks)
 
 
 def advance(state: McalState, answer: Answer) -> Step:
@@ -97,137 +91,136 @@ def advance(state: McalState, answer: Answer) -> Step:
 def _after_test(state: McalState, answer: Labelled) -> Step:
     candidates = np.flatnonzero(~answer.pool.excluded).astype(np.int64)
     batch = selection.draw_seed(state.config, candidates)
-    return _ask_batch(state, Purpose.SEED, batch, answer.pool)
+    return requests.batch(state, Purpose.SEED, batch, answer.pool)
 
 
 # --- lines 3-5: train on all of B -------------------------------------------------------------
 
 
 def _after_batch(state: McalState, answer: Labelled) -> Step:
-    if not answer.pool.train.any():
+    pool = answer.pool
+    if not pool.train.any():
         reason = "none of the first images could be labelled, so there is nothing to train on"
-        return _finish_by_hand(state, answer.pool, reason)
-    state = replace(state, iteration=state.iteration + 1)
-    state = _waiting(_paid(state, answer.pool), "train", "train")
+        return _finish_by_hand(state, pool, reason)
+    missing = measuring.missing_marks(state, pool)
+    if missing:
+        open_items = np.flatnonzero(pool.remainder).astype(np.int64)
+        marks = selection.draw_topup(state.config, open_items, missing, state.topups + 1)
+        state = replace(state, topups=state.topups + 1)
+        return requests.labels(
+            state, "topup", Purpose.TEST, buy=marks[pool.labels[marks] < 0], mark=marks
+        )
+    return _train(state, answer)
+
+
+def _train(state: McalState, answer: Labelled) -> Step:
+    state = replace(measuring.paid(state, answer.pool), iteration=state.iteration + 1)
+    state = requests.waiting(state, "train", "train")
     seed = state.config.seed + 1000 * state.iteration
-    wanted = state.config.acquisition == "k_center"
-    return state, TrainRequest(state.waiting_for, state.iteration, state.live, seed, wanted)
-
-
-def _paid(state: McalState, pool: Pool) -> McalState:
-    """Book the labels bought since the last look, at today's price."""
-    bought = int((pool.labels >= 0).sum())
-    dollars = (bought - state.bought) * state.config.prices.label
-    return replace(state, bought=bought, spent_labels=state.spent_labels + dollars)
+    features = state.config.acquisition == "k_center"
+    return state, TrainRequest(state.waiting_for, state.iteration, state.live, seed, features)
 
 
 # --- lines 6-19: measure, fit, plan, decide ---------------------------------------------------
 
 
 def _after_training(state: McalState, answer: Trained) -> Step:
-    pool, config = answer.pool, state.config
-    check_trained(config, answer, state.live)
-    for model in answer.models:
-        dollars = costs.compute_dollars(model.train_seconds + model.score_seconds, config.prices)
-        state = replace(state, spent_compute=state.spent_compute + dollars)
-    leader = answer.models[0]
-    candidates = guarantees.count_candidates(pool, leader.scores, config)
-    walk = guarantees.walk(candidates, config.target)
-    record = _measure(state, pool, leader, candidates)
-    now = planner.Situation(
-        config=config,
-        records=(*state.records, record),
-        n=candidates.n,
-        trained=record.train_size,
-        marked=record.test_size,
-        spent=state.spent_compute,
-        walk=walk,
-    )
-    state = _decide(state, now)
+    check_trained(state.config, answer, state.live)
+    state = measuring.charged(state, answer)
+    looks = {model.arch: measuring.look(state, answer.pool, model) for model in answer.models}
+    state, made = _decide(state, looks)
+    leader = looks[state.live[0]]
     if state.stop_reason:
-        return _finish(state, pool, leader, candidates, now)
-    open_items = np.flatnonzero(~pool.train & ~pool.excluded).astype(np.int64)
-    batch = selection.acquire(config, open_items, leader.scores, state.delta, state.iteration)
-    return _ask_batch(state, Purpose.TRAIN, batch, pool)
+        return _finish(state, answer.pool, leader, made.present)
+    views = [looks[arch].model.scores for arch in state.live]
+    return _ask_more(state, answer.pool, views)
 
 
-def _measure(
-    state: McalState, pool: Pool, model: Measured, candidates: guarantees.Candidates
-) -> IterationRecord:
-    size = int(pool.train.sum())
-    before = [r.train_size for r in state.records if r.arch == model.arch]
-    return IterationRecord(
-        number=state.iteration,
-        train_size=size,
-        delta=size - (before[-1] if before else 0),
-        test_size=int(pool.test.sum()),
-        remainder=int(pool.remainder.sum()),
-        thresholds=candidates.thresholds,
-        test_counts=candidates.tests,
-        test_errors=candidates.errors,
-        train_seconds=model.train_seconds,
-        score_seconds=model.score_seconds,
-        samples_shown=model.samples_shown,
-        committed=state.spent_labels + state.spent_compute,
-        arch=model.arch,
-    )
-
-
-def _decide(state: McalState, now: planner.Situation) -> McalState:
-    """Write into the state whether to stop (`stop_reason`) or how much to buy (`delta`)."""
-    made = rules.decide(now, state)
-    plan = made.plan
-    record = replace(
-        now.records[-1],
-        c_star=None if plan is None else plan.c_star.value,
-        c_low=None if plan is None else plan.c_star.low80,
-        c_high=None if plan is None else plan.c_star.high80,
-        b_opt=None if plan is None else plan.b_opt.value,
-        theta_star=None if plan is None else plan.theta_star.value,
-        stop_now=planner.stop_now_cost(now),
-        stable=made.stable,
-        next_delta=None if made.reason else made.delta,
-        decision=made.sentence,
-    )
-    return replace(
+def _decide(state: McalState, looks: dict[str, measuring.Look]) -> tuple[McalState, rules.Decision]:
+    """Write into the state who stays in the race, and whether to stop or how much to buy."""
+    weighed = {arch: planner.weigh(look.now) for arch, look in looks.items()}
+    totals = {arch: found.totals for arch, found in weighed.items()}
+    chances = race.standings(totals)
+    rounds = len(next(iter(looks.values())).now.records)
+    live = race.survivors(totals, rounds)
+    made = rules.decide(looks[live[0]].now, state, weighed[live[0]])
+    records = [
+        measuring.judged(looks[arch].now.records[-1], weighed[arch], made, chances[arch])
+        for arch in (*live, *(arch for arch in looks if arch not in live))
+    ]
+    state = replace(
         state,
-        records=(*state.records, record),
+        records=(*state.records, *records),
         previous_plan=None if state.plan is None else planner.without_charts(state.plan),
-        plan=plan,
+        plan=made.plan,
         stop_votes=made.votes,
         stop_reason=made.reason,
         delta=made.delta,
+        live=live,
     )
+    return state, made
 
 
-# --- lines 20-24: label S by machine, the rest by hand ----------------------------------------
+def _ask_more(state: McalState, pool: Pool, views: list[Scores]) -> Step:
+    """Ask for the batch that M(.) ranks first, by the mean rank over the live candidates."""
+    open_items = np.flatnonzero(~pool.train & ~pool.excluded).astype(np.int64)
+    batch = selection.acquire(
+        state.config, open_items, tuple(views), state.delta, state.iteration, pool.train
+    )
+    return requests.batch(state, Purpose.TRAIN, batch, pool)
 
 
-def _finish(
-    state: McalState,
-    pool: Pool,
-    model: Measured,
-    candidates: guarantees.Candidates,
-    now: planner.Situation,
-) -> Step:
-    walk, target, scores = now.walk, state.config.target, model.scores
-    if walk.accepted is None:
-        reason = f"{state.stop_reason}, and {rules.nothing_fits(now)}"
+# --- lines 20-24: promise, label S by machine, the rest by hand -------------------------------
+
+
+def _finish(state: McalState, pool: Pool, look: measuring.Look, present: Present) -> Step:
+    if present.size == 0:
+        reason = f"{state.stop_reason}, and {rules.nothing_fits(look.now, present)}"
         return _finish_by_hand(state, pool, reason)
-    cut = candidates.thresholds[walk.accepted]
-    items = selection.machine_set(pool.remainder & (pool.labels < 0), scores, cut)
-    promise = guarantees.certificate(candidates, walk, target, scores.model, state.config.seed)
-    promise |= {"iteration": state.iteration, "delivered": len(items)}
-    state = _waiting(replace(state, certificate=promise), "machine", "machine")
-    return state, MachineLabelRequest(
-        id=state.waiting_for,
-        iteration=state.iteration,
-        items=items,
-        labels=scores.pred[items].astype(np.int64),
-        uncertainty=scores.uncertainty[items].astype(np.float64),
-        model=scores.model,
-        certificate=promise,
-    )
+    if not guarantees.is_audited(state.config.target):
+        return _store(state, *auditing.estimated(state, pool, look, present))
+    begun = auditing.begin(state, pool, look, present)
+    if begun is None:
+        return _finish_by_hand(state, pool, f"{state.stop_reason}, and {auditing.NOTHING}")
+    return _ask_audit(replace(state, audit=begun, attempts=begun.attempt), pool, look.model.scores)
+
+
+def _ask_audit(state: McalState, pool: Pool, scores: Scores) -> Step:
+    """Ask for the next images of the committed order; the commitment goes with each request."""
+    state, items = auditing.next_batch(state, pool, scores)
+    return requests.labels(state, "audit", Purpose.AUDIT, buy=items)
+
+
+def _after_audit(state: McalState, answer: Labelled) -> Step:
+    pool, scores = answer.pool, auditing.frozen_scores(state, answer)
+    state = auditing.judged(measuring.paid(state, pool), pool, scores)
+    if not auditing.over(state):
+        return _ask_audit(state, pool, scores)
+    if auditing.try_again(state):
+        leaving = auditing.leaving(state, pool, scores)
+        return requests.labels(
+            state, "unfreeze", Purpose.TRAIN, buy=requests.NOTHING, train=leaving
+        )
+    return _store(state, *auditing.certified(state, pool, scores))
+
+
+def _after_unfreeze(state: McalState, answer: Labelled) -> Step:
+    """The audited images joined B: audit anew after a change, else train on."""
+    scores = auditing.frozen_scores(state, answer)
+    if state.audit is not None and state.audit.ended == auditing.CHANGED:
+        look = measuring.look_again(state, answer.pool, scores)
+        return _finish(state, answer.pool, look, planner.present(look.now))
+    least = selection.minimum_delta(state.config.n)
+    state = replace(state, audit=None, stop_reason="", stop_votes=0, delta=least)
+    return _ask_more(state, answer.pool, [scores])
+
+
+def _store(
+    state: McalState, items: IntArray, scores: Scores, promise: dict[str, object], pool: Pool
+) -> Step:
+    if len(items) == 0:
+        return _finish_by_hand(state, pool, f"{state.stop_reason}, and {auditing.NOTHING}")
+    return requests.machine(state, items, scores, promise)
 
 
 def _finish_by_hand(state: McalState, pool: Pool, reason: str) -> Step:
@@ -243,7 +236,7 @@ def _ask_residual(state: McalState, pool: Pool, machine: BoolArray) -> Step:
     rest = np.flatnonzero((pool.labels < 0) & ~machine & ~pool.excluded).astype(np.int64)
     if len(rest) == 0:
         return _end(state)
-    return _ask_labels(state, "residual", Purpose.RESIDUAL, buy=rest)
+    return requests.labels(state, "residual", Purpose.RESIDUAL, buy=rest)
 
 
 def _after_residual(state: McalState, _answer: Labelled) -> Step:
@@ -251,38 +244,12 @@ def _after_residual(state: McalState, _answer: Labelled) -> Step:
 
 
 def _end(state: McalState) -> Step:
-    state = _waiting(state, "finished", "finished")
+    state = requests.waiting(state, "finished", "finished")
     outcome = "machine" if state.certificate else "human_only"
     return state, Finished(state.waiting_for, outcome, state.stop_reason)
 
 
-# --- requests ---------------------------------------------------------------------------------
-
-
-def _waiting(state: McalState, phase: str, name: str) -> McalState:
-    """Wait for a request whose id cannot repeat: each name occurs once per iteration."""
-    return replace(state, phase=phase, waiting_for=f"{state.iteration:03d}-{name}")
-
-
-def _ask_batch(state: McalState, purpose: Purpose, batch: IntArray, pool: Pool) -> Step:
-    """Ask for the batch; its members that already have a label go along unpaid."""
-    state = replace(state, delta=len(batch))
-    buy = batch[pool.labels[batch] < 0]
-    phase = "seed" if purpose is Purpose.SEED else "label"
-    return _ask_labels(state, phase, purpose, buy=buy, train=batch)
-
-
-def _ask_labels(
-    state: McalState,
-    phase: str,
-    purpose: Purpose,
-    *,
-    buy: IntArray,
-    train: IntArray = NOTHING,
-    mark: IntArray = NOTHING,
-) -> Step:
-    state = _waiting(state, phase, f"label-{purpose.value}")
-    return state, LabelRequest(state.waiting_for, purpose, state.iteration, buy, train, mark)
+# --- what follows which answer, and settings ---------------------------------------------------
 
 
 _FOLLOW: dict[str, tuple[type, Callable[..., Step]]] = {
@@ -290,12 +257,12 @@ _FOLLOW: dict[str, tuple[type, Callable[..., Step]]] = {
     "seed": (Labelled, _after_batch),
     "train": (Trained, _after_training),
     "label": (Labelled, _after_batch),
+    "topup": (Labelled, _train),
+    "audit": (Labelled, _after_audit),
+    "unfreeze": (Labelled, _after_unfreeze),
     "machine": (Stored, _after_storing),
     "residual": (Labelled, _after_residual),
 }
-
-
-# --- settings ---------------------------------------------------------------------------------
 
 
 def change(state: McalState, prices: Prices, target: Target) -> McalState:
@@ -308,4 +275,6 @@ def change(state: McalState, prices: Prices, target: Target) -> McalState:
         raise InvalidAnswerError("the machine labels are already chosen under the old target")
     config = replace(state.config, prices=prices, target=target)
     validate(config)
+    if target != state.config.target and state.phase == "audit" and state.audit is not None:
+        state = replace(state, audit=replace(state.audit, ended=auditing.CHANGED))
     return replace(state, config=config, stop_votes=0)

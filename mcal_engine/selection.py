@@ -93,7 +93,12 @@ ACQUISITIONS: dict[str, Acquisition] = {"margin": by_margin, "random": by_chance
 
 
 def acquire(
-    config: RunConfig, candidates: IntArray, scores: Scores, delta: int, iteration: int
+    config: RunConfig,
+    candidates: IntArray,
+    scores: Scores | tuple[Scores, ...],
+    delta: int,
+    iteration: int,
+    train: BoolArray | None = None,
 ) -> IntArray:
     """Choose the next `delta` images for B (all of them if fewer): M(.) plus a random 5 %.
 
@@ -102,6 +107,7 @@ def acquire(
     count = min(delta, len(candidates))
     blind = round(config.random_share * count)
     key = f"{config.seed}:batch:{iteration}"
+    scores = scores[0] if isinstance(scores, tuple) else scores
     ranked = ACQUISITIONS[config.acquisition](candidates, scores, count - blind, key)
     rest = np.setdiff1d(candidates, ranked, assume_unique=True)
     return np.concatenate([ranked, hash_order(f"{key}:random", rest)[:blind]])
@@ -143,3 +149,16 @@ def _rank(size: Fraction, left: int) -> int:
 def machine_set(remainder: BoolArray, scores: Scores, cut: float) -> IntArray:
     """Return S_tau: the items of the remainder with uncertainty <= cut, by number."""
     return np.flatnonzero(remainder & (scores.uncertainty <= np.float32(cut))).astype(np.int64)
+
+
+def fine_thresholds(uncertainty: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return `count` cuts of the remainder's uncertainty at equal steps of its share."""
+    left = np.sort(uncertainty)
+    if len(left) == 0:
+        return np.full(count, -1.0, dtype=np.float32)
+    return left[[max(len(left) * k // count, 1) - 1 for k in range(1, count + 1)]]
+
+
+def draw_topup(config: RunConfig, items: IntArray, count: int, number: int) -> IntArray:
+    """Draw `count` more test marks uniformly from the remainder's items."""
+    return hash_order(f"{config.seed}:topup:{number}", items)[:count]

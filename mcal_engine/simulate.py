@@ -110,11 +110,20 @@ class Driver:
     def _measured(self, request: TrainRequest, arch: str) -> Measured:
         items = np.flatnonzero(self.train).astype(np.int64)
         model = self.learner.train_and_score(
-            items, self.labels[items], seed=request.seed, arch=arch
+            items,
+            self.labels[items],
+            seed=request.seed,
+            arch=arch,
+            features=request.features and arch == request.archs[0],
         )
         self.scores[model.scores.model] = model.scores
         return Measured(
-            arch, model.scores, model.train_seconds, model.score_seconds, model.samples_shown
+            arch,
+            model.scores,
+            model.train_seconds,
+            model.score_seconds,
+            model.samples_shown,
+            model.device,
         )
 
     def _store(self, request: MachineLabelRequest) -> Stored:
@@ -176,6 +185,9 @@ def report(state: McalState, end: Finished, driver: Driver) -> dict[str, object]
         "iterations": [iteration(record) for record in state.records],
         "stop_reason": end.reason,
         "promise": state.certificate,
+        "attempts": state.attempts,
+        "audit_labels": driver.oracle.paid(Purpose.AUDIT),
+        "live": list(state.live),
     }
 
 
@@ -183,12 +195,16 @@ def count_images(driver: Driver) -> dict[str, int]:
     """Count every image once: T outside B, B, audited, machine-labelled, labelled by hand."""
     train, machine = driver.train, driver.machine
     test = driver.marked & ~train
+    audited = np.zeros(len(train), dtype=np.bool_)
+    for purpose, items in driver.oracle.sales:
+        audited[items] |= purpose == Purpose.AUDIT.value
+    audited &= ~train
     return {
         "test": int(test.sum()),
         "train": int(train.sum()),
-        "audit": driver.oracle.paid(Purpose.AUDIT),
+        "audit": int(audited.sum()),
         "machine": int(machine.sum()),
-        "residual": int((~train & ~test & ~machine).sum()),
+        "residual": int((~train & ~test & ~machine & ~audited).sum()),
     }
 
 
@@ -215,5 +231,7 @@ def iteration(record: IterationRecord) -> dict[str, object]:
         "train_seconds": record.train_seconds,
         "score_seconds": record.score_seconds,
         "samples_shown": record.samples_shown,
+        "arch": record.arch,
+        "probability_best": record.probability_best,
         "decision": record.decision,
     }

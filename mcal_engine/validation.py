@@ -8,7 +8,7 @@ import numpy as np
 
 from mcal_engine import selection
 from mcal_engine.errors import InvalidAnswerError, InvalidConfigError
-from mcal_engine.types import CertificateKind, Measured, RunConfig, Trained
+from mcal_engine.types import MEASURES, Criterion, Measured, RunConfig, Trained
 
 
 def validate(config: RunConfig) -> None:
@@ -19,27 +19,53 @@ def validate(config: RunConfig) -> None:
 
 
 def _complaints(config: RunConfig) -> list[tuple[bool, str]]:
-    prices, target = config.prices, config.target
-    needed = selection.test_size(config) + selection.seed_size(config)
-    names = ", ".join(sorted(selection.ACQUISITIONS))
-    audit = target.certificate is CertificateKind.AUDIT
+    return [*_about_target(config), *_about_pool(config), *_about_methods(config)]
+
+
+def _about_target(config: RunConfig) -> list[tuple[bool, str]]:
+    target, prices = config.target, config.prices
+    hourly = [prices.compute_per_hour, *prices.devices.values()]
+    budget = target.budget is not None and not 0 <= target.budget < inf
+    paper = target.criterion is not Criterion.OVERALL
     return [
-        (config.classes < 2, "at least two classes are needed"),
         (not 0 < target.epsilon < 1, f"epsilon must lie in (0, 1), not {target.epsilon}"),
         (not 0 < target.alpha < 1, f"alpha must lie in (0, 1), not {target.alpha}"),
         (not 0 <= prices.label < inf, "the price per label must be a number, 0 or more"),
         (
-            not 0 <= prices.compute_per_hour < inf,
+            not all(0 <= price < inf for price in hourly),
             "the price per compute hour must be a number, 0 or more",
         ),
+        (budget, "the budget must be a number of dollars, 0 or more"),
+        (
+            paper and target.budget is not None,
+            "a budget goes with the overall criterion only",
+        ),
+    ]
+
+
+def _about_pool(config: RunConfig) -> list[tuple[bool, str]]:
+    needed = selection.test_size(config) + selection.seed_size(config)
+    delta = config.fixed_delta
+    return [
+        (config.classes < 2, "at least two classes are needed"),
         (config.seed < 0, f"the seed must be 0 or more, not {config.seed}"),
         (not 0 < config.test_share < 1, "the share of test images must lie in (0, 1)"),
         (not 0 < config.seed_share < 1, "the share of first labels must lie in (0, 1)"),
         (not 0 <= config.random_share <= 1, "the random share of a batch must lie in [0, 1]"),
         (config.max_rounds < 1, "at least one round is needed"),
+        (delta is not None and delta < 1, "a fixed batch must hold at least one image"),
         (config.n < max(needed, 10), f"{config.n} images are too few: {needed} are needed first"),
-        (audit, "the audit certificate comes with step 2; use the test_set certificate"),
+    ]
+
+
+def _about_methods(config: RunConfig) -> list[tuple[bool, str]]:
+    names = ", ".join(sorted(selection.ACQUISITIONS))
+    doubled = len(set(config.archs)) < len(config.archs)
+    return [
         (config.acquisition not in selection.ACQUISITIONS, f"acquisition must be one of: {names}"),
+        (config.confidence not in MEASURES, f"confidence must be one of: {', '.join(MEASURES)}"),
+        (not all(config.archs), "an architecture must have a name"),
+        (doubled, "an architecture cannot race with itself"),
     ]
 
 

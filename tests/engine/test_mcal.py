@@ -80,7 +80,7 @@ def test_records_add_up_to_the_pool(ran):
 def test_every_decision_says_why(ran):
     _, steps, _ = ran
     records = steps[-1][0].records
-    assert all(record.decision.startswith("buys ") for record in records[:-1])
+    assert all(record.decision.startswith("adds ") for record in records[:-1])
     assert records[-1].decision.startswith("stops")
     assert records[-1].next_delta is None
 
@@ -296,9 +296,3 @@ def test_advance_points_to_change():
 def test_nonsense_is_refused_in_words(settings, words):
     with pytest.raises(InvalidConfigError, match=words):
         mcal.start(settings)
-
-
-def test_the_audit_is_announced_for_step_two():
-    audit = Target(0.05, certificate=CertificateKind.AUDIT)
-    with pytest.raises(InvalidConfigError, match="step 2"):
-        mcal.start(replace(SETTINGS, target=audit))

@@ -1,0 +1,137 @@
+"""What one training showed: counts on T, the record of the iteration, what a plan is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mcal_engine import costs, guarantees, planner, rules, selection
+from mcal_engine.types import (
+    IterationRecord,
+    McalState,
+    Measured,
+    Pool,
+    Scores,
+    Trained,
+)
+
+DIGITS = 6  # of a record's thresholds, so that a saved state stays small
+ENOUGH_MARKS = 300
+
+
+@dataclass(frozen=True)
+class Look:
+    """One architecture after its training: its model, the counts on T, the planner's view."""
+
+    model: Measured
+    judged: guarantees.Candidates
+    now: planner.Situation
+
+
+def paid(state: McalState, pool: Pool) -> McalState:
+    """Book the labels bought since the last look, at today's price."""
+    bought = int((pool.labels >= 0).sum())
+    dollars = (bought - state.bought) * state.config.prices.label
+    return replace(state, bought=bought, spent_labels=state.spent_labels + dollars)
+
+
+def charged(state: McalState, answer: Trained) -> McalState:
+    """Book the computing of every architecture that was trained, at today's price."""
+    dollars = sum(
+        costs.compute_dollars(m.train_seconds + m.score_seconds, state.config.prices, m.device)
+        for m in answer.models
+    )
+    return replace(paid(state, answer.pool), spent_compute=state.spent_compute + dollars)
+
+
+def look(state: McalState, pool: Pool, model: Measured) -> Look:
+    """Count a model's errors on T and put them beside the earlier ones of its architecture."""
+    earlier = tuple(r for r in state.records if r.arch == model.arch)
+    return _look(state, pool, model, (*earlier, _record(state, pool, model, earlier)))
+
+
+def look_again(state: McalState, pool: Pool, scores: Scores) -> Look:
+    """Return the view of the last training once more, after images have moved into B."""
+    records = tuple(r for r in state.records if r.arch == state.live[0])
+    last = records[-1]
+    model = Measured(last.arch, scores, last.train_seconds, last.score_seconds, last.samples_shown)
+    record = replace(_record(state, pool, model, records[:-1]), number=last.number)
+    return _look(state, pool, model, (*records[:-1], record))
+
+
+def _look(
+    state: McalState, pool: Pool, model: Measured, records: tuple[IterationRecord, ...]
+) -> Look:
+    """Sunk money is never re-valued: what labels cost above today's price is in `spent`."""
+    config, last = state.config, records[-1]
+    judged = guarantees.judged_candidates(pool, model.scores, config)
+    walk = guarantees.EMPTY
+    if not guarantees.is_audited(config.target):
+        walk = guarantees.walk(judged, config.target, len(state.live))
+    repriced = state.spent_labels - state.bought * config.prices.label
+    now = planner.Situation(
+        config=config,
+        records=records,
+        n=judged.n,
+        trained=last.train_size,
+        marked=last.test_size,
+        spent=state.spent_compute + repriced,
+        walk=walk,
+        attempts=state.attempts,
+        live=len(state.live),
+    )
+    return Look(model, judged, now)
+
+
+def _record(
+    state: McalState, pool: Pool, model: Measured, earlier: tuple[IterationRecord, ...]
+) -> IterationRecord:
+    counted = guarantees.count_candidates(pool, model.scores, state.config)
+    size = int(pool.train.sum())
+    return IterationRecord(
+        number=state.iteration,
+        train_size=size,
+        delta=size - (earlier[-1].train_size if earlier else 0),
+        test_size=int(pool.test.sum()),
+        remainder=int(pool.remainder.sum()),
+        thresholds=tuple(float(f"{cut:.{DIGITS}g}") for cut in counted.thresholds),
+        test_counts=counted.tests,
+        test_errors=counted.errors,
+        train_seconds=model.train_seconds,
+        score_seconds=model.score_seconds,
+        samples_shown=model.samples_shown,
+        committed=state.spent_labels + state.spent_compute,
+        arch=model.arch,
+    )
+
+
+def judged(
+    record: IterationRecord, weighed: planner.Weighed, made: rules.Decision, chance: float
+) -> IterationRecord:
+    """Write into the record what was forecast and decided after it."""
+    plan = weighed.plan
+    return replace(
+        record,
+        c_star=None if plan is None else plan.c_star.value,
+        c_low=None if plan is None else plan.c_star.low80,
+        c_high=None if plan is None else plan.c_star.high80,
+        b_opt=None if plan is None else plan.b_opt.value,
+        theta_star=None if plan is None else plan.theta_star.value,
+        stop_now=weighed.present.cost,
+        stable=made.stable,
+        next_delta=None if made.reason else made.delta,
+        decision=made.sentence,
+        probability_best=chance,
+    )
+
+
+def missing_marks(state: McalState, pool: Pool) -> int:
+    """Return how many marks top T up: to 300 when below 200 and two rounds or more are forecast.
+
+    A pool whose T was smaller from the start keeps to its own size.
+    """
+    full = min(ENOUGH_MARKS, selection.test_size(state.config))
+    left = int(pool.test.sum())
+    rounds = 0 if state.plan is None else state.plan.steps
+    if rounds < 2 or left * 3 >= full * 2:
+        return 0
+    return min(full - left, int(pool.remainder.sum()))

@@ -1,0 +1,69 @@
+"""Build what a run asks for: ids that never repeat, batches, labels, machine labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mcal_engine import auditing
+from mcal_engine.types import (
+    IntArray,
+    LabelRequest,
+    MachineLabelRequest,
+    McalState,
+    Pool,
+    Purpose,
+    Request,
+    Scores,
+)
+
+Step = tuple[McalState, Request]
+NOTHING: IntArray = np.empty(0, dtype=np.int64)
+AUDIT_PHASES = {"audit", "unfreeze"}
+
+
+def waiting(state: McalState, phase: str, name: str) -> McalState:
+    """Wait for a request whose id cannot repeat within an iteration: parts of an audit count on."""
+    if phase in AUDIT_PHASES and state.audit is not None:
+        name += f"-{state.audit.attempt}-{state.audit.asked}"
+    return replace(state, phase=phase, waiting_for=f"{state.iteration:03d}-{name}")
+
+
+def batch(state: McalState, purpose: Purpose, items: IntArray, pool: Pool) -> Step:
+    """Ask for the batch; its members that already have a label go along unpaid."""
+    state = replace(state, delta=len(items))
+    buy = items[pool.labels[items] < 0]
+    phase = "seed" if purpose is Purpose.SEED else "label"
+    return labels(state, phase, purpose, buy=buy, train=items)
+
+
+def labels(
+    state: McalState,
+    phase: str,
+    purpose: Purpose,
+    *,
+    buy: IntArray,
+    train: IntArray = NOTHING,
+    mark: IntArray = NOTHING,
+) -> Step:
+    state = waiting(state, phase, f"label-{purpose.value}")
+    frozen, commitment = auditing.commitment(state) if phase in AUDIT_PHASES else ("", {})
+    return state, LabelRequest(
+        state.waiting_for, purpose, state.iteration, buy, train, mark, frozen, commitment
+    )
+
+
+def machine(state: McalState, items: IntArray, scores: Scores, promise: dict[str, object]) -> Step:
+    """Ask to store the machine labels of these items with their certificate."""
+    promise = promise | {"iteration": state.iteration, "delivered": len(items)}
+    state = waiting(replace(state, certificate=auditing.brief(promise)), "machine", "machine")
+    return state, MachineLabelRequest(
+        id=state.waiting_for,
+        iteration=state.iteration,
+        items=items,
+        labels=scores.pred[items].astype(np.int64),
+        uncertainty=scores.uncertainty[items].astype(np.float64),
+        model=scores.model,
+        certificate=promise,
+    )
