@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mcal_engine import datasets
 from mcal_engine.errors import DataError, EngineError
-from mcal_engine.lab import answers
+from mcal_engine.lab import labels
 from mcal_engine.lab.recorder import Job, hardware, record
 from mcal_engine.lab.recording import Round
 from mcal_engine.selection import ACQUISITIONS
@@ -89,7 +89,7 @@ def _job(
         seed=options.seed,
         acquisition=options.acquisition,
         test_share=options.test_share,
-        given=answers.load(options.given, data.labels, classes) if options.given else None,
+        given=labels.given_by(options.given, data.labels, classes) if options.given else None,
         given_name=Path(options.given).name or "truth",
         limit=options.limit,
         recipe=recipe,

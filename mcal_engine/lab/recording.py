@@ -12,6 +12,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class About:
     version: int = VERSION
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Take:
     """One architecture's training in one round. Seconds; `device` is its kind."""
 
@@ -67,14 +68,20 @@ class Take:
 
     def scores(self) -> Scores:
         """Return the scores of all N images; their order is exact, their values nearly."""
-        found = {name: decode(coded) for name, coded in self.measures.items()}
-        return Scores(
-            pred=self.pred,
-            uncertainty=found["margin"],
-            model=self.model,
-            least=found.get("least_confidence"),
-            entropy=found.get("entropy"),
-        )
+        return _decoded(self)
+
+
+@lru_cache(maxsize=32)
+def _decoded(take: Take) -> Scores:
+    """Decode once for many replays; nobody writes into scores."""
+    found = {name: decode(coded) for name, coded in take.measures.items()}
+    return Scores(
+        pred=take.pred,
+        uncertainty=found["margin"],
+        model=take.model,
+        least=found.get("least_confidence"),
+        entropy=found.get("entropy"),
+    )
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from mcal_engine.errors import DataError
 from mcal_engine.lab.recording import Recording, digest
 from mcal_engine.learner import TrainedModel
 from mcal_engine.types import (
-    Answer,
     Finished,
     IntArray,
+    IterationRecord,
     Labelled,
     LabelRequest,
     McalState,
@@ -90,15 +90,18 @@ def stopped_at(
     began = time.perf_counter()
     driver = _driver(recording, truth, config, given, seconds_scale)
     driver.path = path
-    state, request = mcal.start(driver.config)
-    for _ in path:
-        while not isinstance(request, TrainRequest):
-            state, request = mcal.advance(state, driver.answer(request))
-        if driver.over:
-            break
-        state, request = _pass_by(state, driver.answer(request), driver)
-    end = _to_the_end((state, request), driver, lambda record: None)
+    end = _to_the_end(_before_last(driver, path), driver, lambda record: None)
     return _report(end, driver) | {"wall_seconds": time.perf_counter() - began}
+
+
+def records(recording: Recording, truth: IntArray, config: RunConfig) -> list[IterationRecord]:
+    """Return what T shows after each recorded round, all of them visited, nothing planned."""
+    driver = _driver(recording, truth, config, None, 1.0)
+    driver.path = tuple(range(1, len(recording.rounds) + 1))
+    state, request = _before_last(driver, driver.path)
+    answer = driver.answer(request)
+    assert isinstance(answer, Trained)
+    return list(_booked(state, answer).records)
 
 
 class Replay(simulate.Driver):
@@ -117,6 +120,7 @@ class Replay(simulate.Driver):
         self.path: tuple[int, ...] | None = None
         self.round = 0
         self.visited: list[int] = []
+        self.cut_short = False  # the engine wanted a larger B than was recorded
 
     @property
     def over(self) -> bool:
@@ -126,8 +130,7 @@ class Replay(simulate.Driver):
 
     def _label(self, request: LabelRequest) -> Labelled:
         """Let the recorded images join instead of those asked for, except after an audit."""
-        grows = request.purpose in {Purpose.SEED, Purpose.TRAIN} and not request.frozen
-        if not grows:
+        if not _grows(request):
             return super()._label(request)
         if not self.over:
             self._go_to(self._next(len(request.train)), request.purpose)
@@ -205,45 +208,70 @@ def _to_the_end(step: Step, driver: Replay, watch: simulate.Watcher) -> tuple[Mc
     state, request = step
     seen = len(state.records)
     while not isinstance(request, Finished):
-        answer = driver.answer(request)
-        if isinstance(request, TrainRequest) and driver.over:
-            state = _last_round(state)
-        state, request = mcal.advance(state, answer)
+        state, request = _advance(state, request, driver)
         for record in state.records[seen:]:
             watch(record)
         seen = len(state.records)
     return state, request
 
 
-def _last_round(state: McalState) -> McalState:
-    """Make the round that is being decided the last one that the settings allow."""
+def _advance(state: McalState, request: Request, driver: Replay) -> Step:
+    """Take one step; where it leads beyond the recording, take it again as the last round."""
+    answer = driver.answer(request)
+    if not (isinstance(answer, Trained) and driver.over):
+        return mcal.advance(state, answer)
+    if driver.path is None:
+        ahead = mcal.advance(state, answer)
+        if not _grows(ahead[1]):
+            return ahead
+        driver.cut_short = True
     rounds = min(state.config.max_rounds, state.iteration)
-    return replace(state, config=replace(state.config, max_rounds=rounds))
+    return mcal.advance(replace(state, config=replace(state.config, max_rounds=rounds)), answer)
 
 
-def _pass_by(state: McalState, answer: Answer, driver: Replay) -> Step:
+def _grows(request: Request) -> bool:
+    """Tell whether M(.) wants images in B; after a failed audit the audited ones just move."""
+    wanted = {Purpose.SEED, Purpose.TRAIN}
+    return isinstance(request, LabelRequest) and request.purpose in wanted and not request.frozen
+
+
+def _before_last(driver: Replay, path: tuple[int, ...]) -> Step:
+    """Visit the path up to the training of its last round, which is left to be answered."""
+    state, request = mcal.start(driver.config)
+    while not (isinstance(request, TrainRequest) and driver.round == path[-1]):
+        answer = driver.answer(request)
+        if isinstance(answer, Trained):
+            state, request = _pass_by(state, answer, driver)
+        else:
+            state, request = mcal.advance(state, answer)
+    return state, request
+
+
+def _pass_by(state: McalState, answer: Trained, driver: Replay) -> Step:
     """Book a training and go on without asking any rule."""
-    assert isinstance(answer, Trained)
-    state = measuring.charged(state, answer)
-    looks = [measuring.look(state, answer.pool, model) for model in answer.models]
-    records = tuple(look.now.records[-1] for look in looks)
     here = f"{state.iteration:03d}-passed-by"
-    state = replace(state, records=(*state.records, *records), phase="label", waiting_for=here)
+    state = replace(_booked(state, answer), phase="label", waiting_for=here)
     none: IntArray = np.empty(0, dtype=np.int64)
     following = LabelRequest(here, Purpose.TRAIN, state.iteration, none, none, none)
     return mcal.advance(state, driver.answer(following))
+
+
+def _booked(state: McalState, answer: Trained) -> McalState:
+    """Charge a training and add what T shows to the records."""
+    state = measuring.charged(state, answer)
+    looks = [measuring.look(state, answer.pool, model) for model in answer.models]
+    return replace(state, records=(*state.records, *(look.now.records[-1] for look in looks)))
 
 
 def _report(end: tuple[McalState, Finished], driver: Replay) -> dict[str, object]:
     state, finished = end
     about, config = driver.recording.about, driver.config
     result = simulate.report(state, finished, driver)
-    ended = driver.over and state.config.max_rounds < config.max_rounds
-    if ended and driver.path is None:
+    if driver.cut_short:
         size = f"{driver.recording.sizes[-1]:,}"
         result["stop_reason"] = f"the recording ends at a training set of {size} images"
     return result | {
-        "recording_ended": ended,
+        "recording_ended": driver.cut_short,
         "visited": driver.visited,
         "prices": {"label": config.prices.label, "compute": config.prices.compute_per_hour},
         "bought": {p.value: driver.oracle.paid(p) for p in Purpose},

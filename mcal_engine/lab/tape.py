@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mcal_engine.lab.recording import About, Recording, Round, digest, take_of
+from mcal_engine.lab.recording import About, Recording, Round, Take, digest, take_of
 from mcal_engine.learner import Learner, TrainedModel
 from mcal_engine.types import IntArray, RunConfig
 
@@ -14,7 +14,9 @@ from mcal_engine.types import IntArray, RunConfig
 class Tape:
     """Passes every training on to `learner`; `recording` holds what was seen so far.
 
-    Trainings of several architectures on the same B are one round.
+    Trainings of several architectures on the same B are one round. The run gets its scores back
+    as they are recorded (same order, values to a few digits), so that a replay sees the same bits
+    and draws the same audit.
     """
 
     def __init__(self, learner: Learner, config: RunConfig, truth: IntArray, data: str) -> None:
@@ -44,14 +46,16 @@ class Tape:
         arch: str,
         features: bool = False,
     ) -> TrainedModel:
-        """Train and score as the learner behind does, and keep the scores."""
+        """Train and score as the learner behind does; return what is kept of it."""
         trained = self.learner.train_and_score(
             train_items, train_labels, seed=seed, arch=arch, features=features
         )
-        self._note(train_items, arch, trained)
-        return trained
+        take = take_of(trained)
+        self._note(train_items, arch, take)
+        kept = replace(take.scores(), features=trained.scores.features)
+        return replace(trained, scores=kept)
 
-    def _note(self, items: IntArray, arch: str, trained: TrainedModel) -> None:
+    def _note(self, items: IntArray, arch: str, take: Take) -> None:
         made = self.recording
         new = items[made.joined[items] == 0]
         if len(new) or not made.rounds or arch in made.rounds[-1].takes:
@@ -61,6 +65,6 @@ class Tape:
             rounds = (*made.rounds, Round(number, len(items), {}))
             made = replace(made, joined=joined, rounds=rounds)
         last = made.rounds[-1]
-        last = replace(last, takes={**last.takes, arch: take_of(trained)})
+        last = replace(last, takes={**last.takes, arch: take})
         about = replace(made.about, sizes=tuple(r.train_size for r in made.rounds))
         self.recording = replace(made, about=about, rounds=(*made.rounds[:-1], last))

