@@ -13,6 +13,7 @@ from mcal_engine.types import THETAS, BoolArray, Criterion, FloatArray
 FINE = np.arange(1, guarantees.FINE_STEPS + 1) / guarantees.FINE_STEPS
 COARSE = FINE[1::2]  # what an audit leaves hardly changes with the last per cent of a set
 ROOM = 0.85  # a set whose predicted error is above this share of what is allowed is not audited
+STEPS = 33  # of the table of audit lengths, up to ROOM
 FAILED = 0.95  # an audit of a set above this share runs out of patience
 
 
@@ -102,7 +103,7 @@ def _taken(
 def allowed_wrong(now: Situation, sizes: FloatArray) -> FloatArray:
     """Return the wrong labels that sets of these sizes may hold, before rounding."""
     epsilon = now.config.target.epsilon
-    return np.minimum(epsilon * now.n, np.minimum(4 * epsilon, 0.5) * sizes)
+    return np.asarray(np.minimum(epsilon * now.n, np.minimum(4 * epsilon, 0.5) * sizes))
 
 
 def _audited(
@@ -133,8 +134,16 @@ def audited_sizes(
 ) -> FloatArray:
     """Return the images of each set that are left to the machine after its audit, at least 0.
 
-    `rates` [..., sets]; 0 where a set is too close to its limit to be audited.
+    `rates` [draws, ..., sets], the others [..., sets]; 0 where a set is too close to its limit to
+    be audited. Read from a table over the error as a share of the limit, between its `STEPS`.
     """
-    labels = audit.expected_labels(rates, sizes, limits * sizes, level)
-    left = np.maximum(sizes - labels, 0.0)
-    return np.asarray(np.where(rates <= ROOM * limits, left, 0.0))
+    steps = np.linspace(0.0, ROOM, STEPS)
+    allowed = (limits * sizes)[..., None]
+    needs = audit.expected_labels(steps * limits[..., None], sizes[..., None], allowed, level)
+    table = np.maximum(sizes[..., None] - needs, 0.0).ravel()
+    place = rates * ((STEPS - 1) / ROOM / np.maximum(limits, 1e-12))
+    fits = place < STEPS - 1
+    low = np.where(fits, place, 0.0).astype(np.int32)
+    first = low + STEPS * np.arange(sizes.size, dtype=np.int32).reshape(sizes.shape)
+    left, right = table[first], table[first + 1]
+    return np.asarray(np.where(fits, left + (right - left) * (place - low), 0.0))

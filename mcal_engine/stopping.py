@@ -148,11 +148,10 @@ def hopeless(now: Situation) -> bool:
         return False
     grid = np.linspace(now.trained, max(now.n - now.marked - 1, now.trained), 12)
     marked, remainder = situation.pool_at(now, grid)
-    if now.audited:
-        sizes = remainder[:, None] * delivery.FINE
-        limits = np.floor(delivery.allowed_wrong(now, sizes)) / np.maximum(sizes, 1)
-        level = audit.level(now.config.target.alpha, now.attempts + 1)
-        return not delivery.audited_sizes(np.zeros_like(sizes), sizes, limits, level).any()
     sizes = remainder[:, None] * delivery.FINE
+    if now.audited:
+        allowed = np.floor(delivery.allowed_wrong(now, sizes))
+        level = audit.level(now.config.target.alpha, now.attempts + 1)
+        return not (audit.expected_labels(0.0, sizes, allowed, level) < sizes).any()
     tests = marked[:, None] * delivery.FINE
     return bool((guarantees.largest_rate(now.n, sizes, tests, now.config.target) < 0).all())
