@@ -30,6 +30,12 @@ CERTAINTIES: dict[str, str] = {
 
 ARCHITECTURES: dict[str, str] = {
     "cnn_small": "Small network, quick on any computer",
+    "resnet18": "ResNet-18",
+    "resnet50": "ResNet-50",
+    "efficientnet_b0": "EfficientNet-B0",
+    "paper_cnn18": "CNN18 of the paper",
+    "paper_resnet18": "ResNet-18 of the paper (small)",
+    "paper_resnet50": "ResNet-50 of the paper (small)",
 }
 """Networks, the quickest first."""
 

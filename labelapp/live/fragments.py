@@ -11,6 +11,7 @@ FRAGMENTS = (
     "status",
     "actions",
     "job",
+    "race",
     "counts",
     "ledger",
     "people",

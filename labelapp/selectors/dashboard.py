@@ -11,12 +11,14 @@ from typing import Any
 
 from labelapp.models import Event, Project, ProjectCounter, Run
 from labelapp.selectors import dashboard_tables as tables
+from labelapp.selectors.dashboard_audit import audit, certificate, kind_words
 from labelapp.selectors.dashboard_charts import charts
 from labelapp.selectors.dashboard_facts import Facts, gather
 from labelapp.selectors.dashboard_figures import figures, missing_trainings
 from labelapp.selectors.dashboard_people import people_now
+from labelapp.selectors.dashboard_race import race
 from labelapp.selectors.dashboard_status import status
-from labelapp.selectors.dashboard_words import duration, event_as_dict, share, upper_share
+from labelapp.selectors.dashboard_words import duration, event_as_dict, share
 
 RECENT_EVENTS = 9
 QUIET = ("training.progress", "import.progress")
@@ -82,13 +84,16 @@ def _draw(facts: Facts) -> dict[str, Any]:
             "epsilon": project.epsilon,
             "epsilon_text": share(project.epsilon),
             "confidence": project.confidence,
+            "promise": kind_words(facts),
             "currency": project.currency,
         },
         "figures": figures(facts),
         "counts": tables.counts(facts),
         "ledger": tables.ledger_table(facts),
         "rounds": tables.rounds(facts),
-        "certificate": _certificate(facts),
+        "audit": audit(facts),
+        "race": race(facts),
+        "certificate": certificate(facts),
         "forecast_needs": "" if facts.plan else missing_trainings(facts),
         "events": _recent(facts),
         "charts": charts(facts),
@@ -99,22 +104,6 @@ def _recent(facts: Facts) -> list[dict[str, Any]]:
     found = Event.objects.filter(project=facts.project, seq__lte=facts.counter.event_seq)
     found = found.exclude(type__in=QUIET).order_by("-seq")
     return [event_as_dict(event) for event in found[:RECENT_EVENTS]]
-
-
-def _certificate(facts: Facts) -> dict[str, Any] | None:
-    """Return the promise on the delivered error in words."""
-    content = facts.certificate
-    if not content:
-        return None
-    return {
-        "promise": content.get("promise", ""),
-        "machine": f"{int(content.get('delivered') or content.get('machine_labels') or 0):,}",
-        "wrong_at_most": f"{int(content.get('wrong_at_most') or 0):,}",
-        "bound": upper_share(float(content.get("bound") or 0.0)),
-        "epsilon": share(float(content.get("epsilon") or facts.project.epsilon)),
-        "confidence": share(1 - float(content.get("alpha") or 0.0)),
-        "theta": content.get("theta"),
-    }
 
 
 def _batch(facts: Facts, per_minute: float) -> dict[str, Any] | None:

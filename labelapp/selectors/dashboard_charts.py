@@ -143,7 +143,12 @@ def _margins(facts: Facts) -> dict[str, Any]:
 
 
 def _threshold(facts: Facts) -> float | None:
-    """Return the margin above which the machine would label (1 - uncertainty at theta*)."""
+    """Return the margin above which the machine would label (1 - uncertainty at theta*).
+
+    None where L(.) is not the margin: then no margin separates what the machine labels.
+    """
+    if facts.project.certainty != "margin":
+        return None
     if facts.certificate and facts.certificate.get("threshold") is not None:
         return _short(1 - float(facts.certificate["threshold"]))
     theta = facts.theta_star

@@ -17,6 +17,9 @@ LABEL_PURPOSES = ("test", "seed", "train", "audit", "residual")
 class Facts:
     """A project's run as stored. `records` and `plan` are the engine's, as JSON.
 
+    `others` are the last training's records of the networks that race with the leader, `live`
+    those still in the race; `audit` is the attempt that the engine has begun last.
+
     `plan` is the last iteration's, None before the first forecast; `times` are when each
     iteration ended; `margins` is the histogram of T after the last training.
     """
@@ -25,6 +28,9 @@ class Facts:
     counter: ProjectCounter
     run: Run | None
     records: list[dict[str, Any]]
+    others: list[dict[str, Any]]
+    live: list[str]
+    audit: dict[str, Any] | None
     times: list[str]
     seconds: list[float]
     plan: dict[str, Any] | None
@@ -84,11 +90,15 @@ def gather(project: Project, counter: ProjectCounter, run: Run | None) -> Facts:
         else []
     )
     last = run.iterations.order_by("-number").first() if run else None
+    state = _state(run)
     return Facts(
         project=project,
         counter=counter,
         run=run,
         records=[row["record"] for row in rows],
+        others=list(last.others) if last else [],
+        live=state.get("live") or [],
+        audit=state.get("audit"),
         times=[row["created"].isoformat() for row in rows],
         seconds=[row["seconds"] for row in rows],
         plan=last.plan if last else None,
@@ -97,6 +107,15 @@ def gather(project: Project, counter: ProjectCounter, run: Run | None) -> Facts:
         batch=_open_batch(run),
         ledger=ledger(project, counter.label_spend + counter.compute_spend),
     )
+
+
+def _state(run: Run | None) -> dict[str, Any]:
+    """Return the two parts of the engine's state that pages show, without reading all of it."""
+    if run is None:
+        return {}
+    parts = Run.objects.filter(pk=run.pk).values_list("state__state__live", "state__state__audit")
+    live, audit = parts[0]
+    return {"live": live, "audit": audit}
 
 
 def _margins(last: Iteration | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labelapp.models import Project
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_ledger import Line
 from labelapp.selectors.dashboard_words import money, money_range, share, upper_share
@@ -37,12 +38,31 @@ def _spent(facts: Facts) -> Figure:
         "Spent",
         money(facts.spent, facts.currency),
         note=f"people {money(labels, facts.currency)} + compute {money(compute, facts.currency)}",
-        more=_people_alone(facts),
+        more=_budget(facts) or _people_alone(facts),
         change=f"+{money(since, facts.currency)} since training {len(committed)}"
         if since >= 0.005
         else "",
         spark=_spark([*committed, float(facts.spent)] if committed else []),
+        meter=_budget_meter(facts),
     )
+
+
+def _budget(facts: Facts) -> str:
+    """Say what is left of the budget, where there is one."""
+    budget = facts.project.budget
+    if budget is None:
+        return ""
+    left, whole = budget - facts.spent, money(budget, facts.currency)
+    if left < 0:
+        return f"over the budget of {whole} by {money(-left, facts.currency)}"
+    return f"{money(left, facts.currency)} left of the budget of {whole}"
+
+
+def _budget_meter(facts: Facts) -> dict[str, float] | None:
+    if facts.project.budget is None:
+        return None
+    used = float(facts.spent / facts.project.budget)
+    return {"value": min(used, 1.0), "limit": 1}
 
 
 def _people_alone(facts: Facts) -> str:
@@ -129,7 +149,12 @@ def _promise(facts: Facts) -> Figure:
         )
     note = f"of all labels wrong at most if the machine labelled {machine_now:,} images now"
     figure = _bound("Error promise", float(facts.plan["error_bound_now"]), epsilon, note)
-    return figure | {"more": f"limit {share(epsilon)}, {sure}; estimated with a margin"}
+    return figure | {"more": f"limit {share(epsilon)}, {sure}; {_later(facts)}"}
+
+
+def _later(facts: Facts) -> str:
+    audited = facts.project.certificate == Project.CertificateKind.AUDIT
+    return "an estimate until people check it" if audited else "estimated with a margin"
 
 
 def _bound(label: str, bound: float, epsilon: float, note: str) -> Figure:

@@ -31,6 +31,15 @@ _BATCHES = {
 }
 
 
+_SETTINGS = {
+    "epsilon": "the share of wrong labels allowed",
+    "confidence": "how sure the promise must be",
+    "price_per_label": "the price of a label",
+    "compute_price_per_hour": "the price of computing",
+    "budget": "the budget",
+}
+
+
 def money(amount: Decimal | float, currency: str) -> str:
     """Return an amount with the currency's sign and as many digits as make sense."""
     value = float(amount)
@@ -120,6 +129,11 @@ def _training_started(payload: dict[str, Any]) -> str:
     return "A training began" if size is None else f"A training on {images(int(size))} began"
 
 
+def _run_changed(payload: dict[str, Any]) -> str:
+    names = [_SETTINGS[what] for what in payload.get("what", []) if what in _SETTINGS]
+    return f"Changed while the run goes on: {', '.join(names)}" if names else "Settings changed"
+
+
 def _training_finished(payload: dict[str, Any]) -> str:
     seconds = payload.get("seconds") or payload.get("train_seconds")
     took = "" if seconds is None else f" after {duration(float(seconds))}"
@@ -156,6 +170,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "run.started": _always("The run started"),
     "run.paused": _always("The run was paused"),
     "run.resumed": _always("The run goes on"),
+    "run.changed": _run_changed,
     "run.failed": _with_reason("The run stopped"),
     "batch.opened": _batch_opened,
     "batch.closed": _batch_closed,
