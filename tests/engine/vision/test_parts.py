@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -50,6 +53,23 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
 def test_a_checkpoint_of_another_schema_is_refused(tmp_path):
     torch.save({"schema": 99}, tmp_path / "model.pt")
     with pytest.raises(DataError, match="schema 1"):
+        checkpoints.load(tmp_path / "model.pt", CPU)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"spec": {"arch": "cnn_small"}}, "does not fit"),
+        ({"weights": {}}, "does not fit"),
+        ({"mean": None}, "does not fit"),
+        ({"spec": asdict(a_model().spec) | {"arch": "gone"}}, "no architecture 'gone'"),
+        ({"spec": asdict(a_model().spec) | {"classes": 9}}, "does not fit"),
+    ],
+)
+def test_a_checkpoint_with_other_contents_is_refused(tmp_path, changes, words):
+    content = torch.load(io.BytesIO(checkpoints.to_bytes(a_model())), weights_only=True)
+    torch.save(content | changes, tmp_path / "model.pt")
+    with pytest.raises(DataError, match=words):
         checkpoints.load(tmp_path / "model.pt", CPU)
 
 
