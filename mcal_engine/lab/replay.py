@@ -94,9 +94,11 @@ def stopped_at(
     return _report(end, driver) | {"wall_seconds": time.perf_counter() - began}
 
 
-def records(recording: Recording, truth: IntArray, config: RunConfig) -> list[IterationRecord]:
+def records(
+    recording: Recording, truth: IntArray, config: RunConfig, *, given: IntArray | None = None
+) -> list[IterationRecord]:
     """Return what T shows after each recorded round, all of them visited, nothing planned."""
-    driver = _driver(recording, truth, config, None, 1.0)
+    driver = _driver(recording, truth, config, given, 1.0)
     driver.path = tuple(range(1, len(recording.rounds) + 1))
     state, request = _before_last(driver, driver.path)
     answer = driver.answer(request)

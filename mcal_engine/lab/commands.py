@@ -1,0 +1,80 @@
+"""`python -m mcal_engine experiment NAME --recording A.npz B.npz --out FOLDER`.
+
+Replays recorded runs (lab/record.py) and writes NAME.json and figures below FOLDER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mcal_engine.errors import DataError, EngineError
+from mcal_engine.lab import figures, labels, recording
+from mcal_engine.lab.baselines import DELTAS
+from mcal_engine.lab.experiments import EXPERIMENTS, Outcome, Run
+from mcal_engine.options import add_run_options
+
+
+def main(arguments: list[str]) -> int:
+    """Run one experiment. Returns 0, or 2 for wrong input with one line that says what."""
+    options = _parser().parse_args(arguments)
+    try:
+        if not options.out.is_dir():
+            raise DataError(f"there is no folder {options.out}")
+        runs = [_run(path, options.data) for path in options.recording]
+        _keep(EXPERIMENTS[options.name](runs, options), options, arguments)
+    except EngineError as error:
+        sys.stderr.write(f"mcal_engine experiment: {error} [{error.code}]\n")
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mcal_engine experiment",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("name", choices=sorted(EXPERIMENTS))
+    add("--recording", type=Path, nargs="+", required=True, metavar="FILE.npz")
+    add("--out", type=Path, required=True, metavar="FOLDER")
+    add("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
+    add("--figures", action=argparse.BooleanOptionalAction, default=True)
+    add("--seconds-scale", type=float, default=1.0, help="other hardware: times the seconds")
+    add("--deltas", type=_numbers(float), default=DELTAS, help="naive batches, per cent of X")
+    add("--seeds", type=_numbers(int), default=(), help="draws of T and of the audit's order")
+    add("--label-prices", type=_numbers(float), default=(), metavar="A,B")
+    add("--compute-prices", type=_numbers(float), default=(), metavar="A,B")
+    add("--epsilons", type=_numbers(float), default=(), metavar="A,B")
+    add_run_options(parser)
+    parser.set_defaults(arch=None, seed=None, test_share=None)  # as recorded
+    return parser
+
+
+def _numbers(kind: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]:
+    def numbers(text: str) -> tuple[float, ...]:
+        return tuple(kind(part) for part in text.split(","))
+
+    return numbers
+
+
+def _run(path: Path, folder: Path) -> Run:
+    made = recording.load(path)
+    truth, given = labels.of(made, folder)
+    return Run(path.name.removesuffix(".npz"), made, truth, given)
+
+
+def _keep(outcome: Outcome, options: argparse.Namespace, arguments: list[str]) -> None:
+    result = {"experiment": options.name, "arguments": arguments, **outcome.result}
+    path = options.out / f"{options.name}.json"
+    try:
+        path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+        for name, panels in outcome.figures.items() if options.figures else ():
+            figures.save(options.out / name, *panels)
+    except OSError as error:
+        raise DataError(f"cannot write below {options.out}: {error.strerror}") from error
+    sys.stdout.write(f"{outcome.text}\n{path}\n")
