@@ -23,7 +23,8 @@ def standings(totals: Mapping[str, FloatArray]) -> dict[str, float]:
     Candidates that tie in a draw share it, so the probabilities add up to 1.
     """
     costs = np.stack(list(totals.values()))
-    cheapest = costs <= costs.min(axis=0)[None] * (1 + 1e-12)
+    least = costs.min(axis=0)[None]
+    cheapest = costs <= least + 1e-12 * np.abs(least)
     shares = (cheapest / cheapest.sum(axis=0)[None]).mean(axis=1)
     return dict(zip(totals, shares.tolist(), strict=True))
 

@@ -115,7 +115,7 @@ def nothing_fits(now: Situation, found: Present) -> str:
 
 def _too_few(now: Situation) -> str:
     if now.audited:
-        return f"the error target is too small for an audit of {now.n:,} images"
+        return "under so small an error target the audit takes nearly every image"
     return f"{now.marked:,} test images are too few to show that any set meets the error target"
 
 

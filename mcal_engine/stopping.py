@@ -13,6 +13,7 @@ from mcal_engine.types import Criterion, FloatArray
 
 AUDIT_SHARE = 0.2  # of the labels that a budget leaves, for the audit of the forced set
 MOST_AUDITED = 300
+WORTH_AUDITING = 0.05  # of X: if a faultless model saved less after its audit, nobody would train
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,10 @@ def forced(now: Situation, drawn: curves.Curves, budget: float) -> Present | Non
 
 
 def hopeless(now: Situation) -> bool:
-    """Tell whether even a faultless model could label nothing, now or later.
+    """Tell whether even a faultless model could label nothing worth its audit, now or later.
 
-    The test set, or an affordable audit, is then too small to show that few errors, and people
-    label everything: training on would only cost.
+    The test set is then too small to show that few errors, or the audit takes nearly every image,
+    and people label everything: training on would only cost.
     """
     if now.config.target.criterion is not Criterion.OVERALL or now.config.target.budget is not None:
         return False
@@ -152,6 +153,7 @@ def hopeless(now: Situation) -> bool:
     if now.audited:
         allowed = np.floor(delivery.allowed_wrong(now, sizes))
         level = audit.level(now.config.target.alpha, now.attempts + 1)
-        return not (audit.expected_labels(0.0, sizes, allowed, level) < sizes).any()
+        saved = sizes - audit.expected_labels(0.0, sizes, allowed, level)
+        return bool((saved < WORTH_AUDITING * now.n).all())
     tests = marked[:, None] * delivery.FINE
     return bool((guarantees.largest_rate(now.n, sizes, tests, now.config.target) < 0).all())
