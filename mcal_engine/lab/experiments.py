@@ -18,6 +18,7 @@ from mcal_engine.lab.figures import Level, Line, Panel
 from mcal_engine.lab.recording import Recording
 from mcal_engine.lab.replay import records, replay
 from mcal_engine.lab.tables import dollars, per_cent, table
+from mcal_engine.lab.truth import true_rates
 from mcal_engine.options import run_config
 from mcal_engine.types import IntArray, Prices, RunConfig
 
@@ -32,6 +33,11 @@ class Run:
     recording: Recording
     truth: IntArray
     given: IntArray | None = None
+
+    @property
+    def answers(self) -> IntArray:
+        """The labels [N] that people give."""
+        return self.truth if self.given is None else self.given
 
     def config(self, options: argparse.Namespace) -> RunConfig:
         """Return the settings that the options name; what they leave open is as recorded."""
@@ -268,15 +274,22 @@ def cover(runs: Sequence[Run], options: argparse.Namespace) -> Outcome:
 
 
 def back_test(runs: Sequence[Run], options: argparse.Namespace) -> Outcome:
-    """How well the first trainings forecast the later ones, per model of the error curves."""
+    """How well the first trainings forecast the later ones, per model of the error curves.
+
+    Every recorded round is visited; forecasts are held to the true error inside each set.
+    """
     every: list[backtest.Forecast] = []
     result: Result = {}
     for run, config in varied(runs, options):
         about = run.recording.about
         seen = records(run.recording, run.truth, config, given=run.given)
-        first = [record for record in seen if record.arch == config.arch]
         made = backtest.forecasts(
-            first, about.n, about.classes, criterion=config.target.criterion, seed=config.seed
+            [record for record in seen if record.arch == config.arch],
+            about.n,
+            about.classes,
+            criterion=config.target.criterion,
+            seed=config.seed,
+            truth=true_rates(run.recording, run.answers, config),
         )
         result.setdefault(run.name, {})[str(config.seed)] = backtest.summary(made)
         every += made

@@ -185,21 +185,11 @@ def _grown(made: Recording, job: Job, scores: tuple[Scores, ...], size: int) -> 
         batch = selection.hash_order(f"{job.seed}:seed", outside)[:size]
     else:
         delta = size - made.sizes[-1]
-        batch = acquire(config, made, scores, outside, delta)
+        last = number - 1
+        batch = selection.acquire(config, outside, scores, delta, last, made.train(last))
     joined = made.joined.copy()
     joined[batch] = number
     return replace(made, joined=joined)
-
-
-def acquire(
-    config: RunConfig,
-    made: Recording,
-    scores: tuple[Scores, ...],
-    outside: IntArray,
-    delta: int,
-) -> IntArray:
-    """Return the next `delta` images for B, as the engine picks them after the last round."""
-    return selection.acquire(config, outside, scores[0], delta, len(made.rounds))
 
 
 def _train(made: Recording, job: Job, learner: Learner) -> tuple[Round, tuple[Scores, ...]]:
@@ -212,15 +202,11 @@ def _train(made: Recording, job: Job, learner: Learner) -> tuple[Round, tuple[Sc
             job.answers[items],
             seed=job.seed + 1000 * number,
             arch=arch,
-            **_more(job, arch),
+            features=_needs_features(job) and arch == job.archs[0],
         )
         takes[arch] = take_of(trained)
         scores.append(trained.scores)
     return Round(number, len(items), takes), tuple(scores)
-
-
-def _more(job: Job, arch: str) -> dict[str, bool]:
-    return {"features": True} if _needs_features(job) and arch == job.archs[0] else {}
 
 
 def _needs_features(job: Job) -> bool:
