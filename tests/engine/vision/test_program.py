@@ -19,8 +19,9 @@ import pytest
 from mcal_engine.vision import files, program
 from mcal_engine.vision import job as job_module
 from mcal_engine.vision.job import Reporter, read_request
-from mcal_engine.vision.train import Progress
-from tests.engine.vision.conftest import FAST, TinyPool
+from mcal_engine.vision.learner import TorchLearner
+from mcal_engine.vision.train import Progress, Recipe
+from tests.engine.vision.conftest import CLASSES, FAST, TinyPool
 
 LONG = {k: v for k, v in FAST.items() if k != "flip"} | {"min_steps": 1_000_000}
 ROOT = Path(__file__).parents[3]
@@ -69,13 +70,38 @@ def test_a_job_leaves_model_scores_and_result(job: Callable[..., Path], pool: Ti
 def test_the_hashes_in_the_result_are_those_of_the_files(job):
     folder = job()
     program.run(folder, never)
-    for name, key in [
-        ("model.pt", "model"),
-        ("pred.npy", "pred"),
-        ("uncertainty.npy", "uncertainty"),
-    ]:
+    arrays = ("pred", "uncertainty", "least", "entropy")
+    for name in ("model.pt", *(f"{key}.npy" for key in arrays)):
         digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        assert result(folder)[f"{key}_sha256"] == digest
+        assert result(folder)[f"{Path(name).stem}_sha256"] == digest
+
+
+def test_features_are_left_only_where_they_were_asked_for(job, pool):
+    folder = job()
+    program.run(folder, never)
+    assert "features_sha256" not in result(folder)
+    assert not (folder / "features.npy").exists()
+    program.run(job(features=True), never)
+    features = np.load(folder / "features.npy")
+    assert (features.shape, features.dtype) == ((len(pool.images), 64), np.float16)
+    digest = hashlib.sha256((folder / "features.npy").read_bytes()).hexdigest()
+    assert result(folder)["features_sha256"] == digest
+
+
+def test_all_measures_of_a_job_are_those_of_the_learner(job, pool):
+    folder = job()
+    program.run(folder, never)
+    learner = TorchLearner(pool.images, CLASSES, recipe=Recipe(**FAST), device="cpu")
+    scores = learner.train_and_score(*pool.first(60), seed=123, arch="cnn_small").scores
+    for name in ("pred", "uncertainty", "least", "entropy"):
+        np.testing.assert_array_equal(np.load(folder / f"{name}.npy"), getattr(scores, name))
+
+
+def test_the_kind_of_device_is_said_for_its_price(job):
+    folder = job()
+    program.run(folder, never)
+    assert result(folder)["device_kind"] == "cpu"
+    assert result(folder)["device"].startswith("cpu, ")
 
 
 def test_the_same_request_gives_the_same_files(job):
@@ -153,6 +179,7 @@ def test_a_missing_folder_is_said_on_stderr(tmp_path, capsys):
         ({"classes": "ten"}, "classes must be of type int"),
         ({"classes": True}, "classes must be of type int"),
         ({"classes": 1}, "2 to 65,535"),
+        ({"features": 1}, "features must be of type bool"),
         ({"arch": None}, "arch must be of type str"),
         ({"arch": "huge"}, "'huge'"),
         ({"device": 3}, "device must be a text"),
@@ -220,6 +247,13 @@ def test_a_file_that_cannot_be_renamed_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         files.write_json(tmp_path / "result.json", {"ok": True})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_array_is_the_file_that_its_hash_says(tmp_path):
+    array = np.arange(5_000_000, dtype=np.float32).reshape(-1, 2)[::2]  # not contiguous, 2 buffers
+    digest = files.write_array(tmp_path / "a.npy", array)
+    assert digest == hashlib.sha256((tmp_path / "a.npy").read_bytes()).hexdigest()
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
 
 
 def test_a_reader_never_sees_half_of_a_file(tmp_path):
