@@ -19,17 +19,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import log
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcal_engine import guarantees
 from mcal_engine.audit_choice import Choice, choose, expected_labels, fallbacks
-from mcal_engine.evidence import STRENGTH, level, log_e, smallest_allowance
+from mcal_engine.audit_looks import (
+    Seen,
+    certified,
+    look,
+    seen,
+    still_needed,
+    verdict,
+    wrong_at_most,
+)
+from mcal_engine.evidence import level, log_e, smallest_allowance
 from mcal_engine.selection import hash_order
-from mcal_engine.types import Audit, BoolArray, FloatArray, IntArray, Pool, RunConfig, Scores
+from mcal_engine.types import Audit, BoolArray, IntArray, Pool, RunConfig, Scores
 
 __all__ = [
     "Choice",
@@ -41,6 +49,7 @@ __all__ = [
     "expected_labels",
     "fallbacks",
     "freeze",
+    "labels_hash",
     "level",
     "log_e",
     "look",
@@ -54,6 +63,10 @@ __all__ = [
     "verdict",
     "wrong_at_most",
 ]
+
+CERTIFIED = "certified"
+BOUNDED = "bounded by an audit"
+"""The promises: the target was proved; a budget chose the set and its bound was proved."""
 
 Uncertainty = NDArray[np.float32]
 Predicted = NDArray[np.uint16]
@@ -159,131 +172,23 @@ def order(audit: Audit, pool: Pool, uncertainty: Uncertainty) -> IntArray:
     return hash_order(audit.key, population(audit, pool, uncertainty))
 
 
-# --- looking at the answers -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A prefix of the committed order whose answers are all in.
-
-    `inside` [length, sets] says which sets hold an item, `wrong` [length] whether its machine
-    label is not what people say, or nobody could label it.
-    """
-
-    inside: BoolArray
-    wrong: BoolArray
-
-    @property
-    def counts(self) -> tuple[IntArray, IntArray]:
-        """Return n_j and k_j [sets] at the end of the prefix."""
-        return self.inside.sum(axis=0), (self.inside & self.wrong[:, None]).sum(axis=0)
-
-
-def seen(
-    audit: Audit,
-    order: IntArray,
-    labels: IntArray,
-    pred: Predicted,
-    uncertainty: Uncertainty,
-    excluded: BoolArray,
-) -> Seen:
-    """Return the longest prefix of `order` without an open item. Arrays [N] but for `order`.
-
-    Slow and skipped images are the wrong ones, so nothing behind an open item counts.
-    """
-    known = (labels[order] >= 0) | excluded[order]
-    prefix = order[: len(known) if known.all() else int(np.argmin(known))]
-    cuts = np.asarray(audit.cuts, dtype=np.float32)
-    return Seen(
-        inside=uncertainty[prefix][:, None] <= cuts,
-        wrong=excluded[prefix] | (labels[prefix] != pred[prefix]),
-    )
-
-
-def look(
-    audit: Audit,
-    order: IntArray,
-    labels: IntArray,
-    pred: Predicted,
-    uncertainty: Uncertainty,
-    excluded: BoolArray,
-) -> Audit:
-    """Judge every prefix of the answers, from the first label on; sets `looked` and `passed`.
-
-    `passed[j]`: S_j may be delivered. Everything is judged again at each look, so the verdict
-    follows from the answers alone, whoever looked and when. About 0.1 s after 3,000 labels.
-    """
-    prefix = seen(audit, order, labels, pred, uncertainty, excluded)
-    return replace(audit, looked=len(prefix.wrong), passed=verdict(audit, prefix))
-
-
-def verdict(audit: Audit, prefix: Seen) -> tuple[bool, ...]:
-    """Return for each set whether it is certified on its own merits and those of all below it."""
-    needed = log(1.0 / audit.alpha)
-    passed, below = [], True
-    for j in range(len(audit.sizes)):
-        passed.append(below and _highest(audit, prefix, j, corrected=True) >= needed)
-        below = below and _highest(audit, prefix, j, corrected=False) >= needed
-    return tuple(passed)
-
-
-def _highest(audit: Audit, prefix: Seen, j: int, *, corrected: bool) -> float:
-    """Return the largest log e-value of set j at any prefix.
-
-    Between two wrong labels it only rises, so just before and at each wrong one, and at the end.
-    """
-    wrong = prefix.wrong[prefix.inside[:, j]]
-    if audit.sizes[j] == 0:
-        return -np.inf
-    at = np.flatnonzero(wrong) + 1  # prefix lengths that end in a wrong label
-    n = np.concatenate([at - 1, at, [len(wrong)]])
-    found = np.arange(len(at))
-    k = np.concatenate([found, found + 1, [len(at)]])
-    args = (audit.sizes[j], audit.allowances[j], audit.forecasts[j])
-    return float(log_e(n, k, *args, corrected=corrected).max())
-
-
-def certified(audit: Audit) -> int | None:
-    """Return the index of the largest set that may be delivered, None if there is none yet."""
-    found = [j for j, passed in enumerate(audit.passed) if passed]
-    return found[-1] if found else None
-
-
-def still_needed(audit: Audit, prefix: Seen) -> FloatArray:
-    """Return the labels of the committed order that each set still needs [sets], on average.
-
-    From the e-values now and the error shares that the labels and the forecast suggest; 0 for a
-    set that has passed, inf for one that is not expected to, itself or a smaller one.
-    """
-    own = [_missing(audit, prefix, j, corrected=True) for j in range(len(audit.sizes))]
-    below = [_missing(audit, prefix, j, corrected=False) for j in range(len(audit.sizes))]
-    gates = np.maximum.accumulate([0.0, *below[:-1]])
-    return np.maximum(own, gates)
-
-
-def _missing(audit: Audit, prefix: Seen, j: int, *, corrected: bool) -> float:
-    needed, size = log(1.0 / audit.alpha), audit.sizes[j]
-    if size == 0:
-        return float("inf")
-    if _highest(audit, prefix, j, corrected=corrected) >= needed:
-        return 0.0
-    n, k = (int(counts[j]) for counts in prefix.counts)
-    p = (k + STRENGTH * audit.forecasts[j]) / (n + STRENGTH)
-    whole = float(expected_labels(p, size, audit.allowances[j], audit.alpha))
-    args = (size, audit.allowances[j], audit.forecasts[j])
-    reached = float(log_e(n, k, *args, corrected=corrected)[0])
-    more = max(min(whole * (1.0 - reached / needed), size - n), 1.0)
-    return more * audit.sizes[-1] / size if np.isfinite(whole) else float("inf")
-
-
 # --- the certificate --------------------------------------------------------------------------
 
 
 def delivered(
-    audit: Audit, order: IntArray, labels: IntArray, uncertainty: Uncertainty, excluded: BoolArray
+    audit: Audit,
+    order: IntArray,
+    labels: IntArray,
+    uncertainty: Uncertainty,
+    excluded: BoolArray,
+    *,
+    forced: bool = False,
 ) -> IntArray:
-    """Return S, by number: the certified set without the items that have a human label."""
-    best = certified(audit)
+    """Return S, by number: the certified set without the items that have a human label.
+
+    `forced`: a budget chose the one set, which is delivered whatever the audit found.
+    """
+    best = 0 if forced else certified(audit)
     if best is None:
         return np.empty(0, dtype=np.int64)
     inside = uncertainty[order] <= np.float32(audit.cuts[best])
@@ -299,19 +204,22 @@ def document(
     excluded: BoolArray,
     *,
     config: RunConfig,
+    forced: bool = False,
 ) -> dict[str, object]:
     """Return everything needed to recompute the verdict, ready for JSON (docs/certificates.md).
 
-    Call it when the verdict is to be used: before the residual is labelled.
+    Call it when the verdict is to be used: before the residual is labelled. A set that a budget
+    chose (`forced`) is never tested against its allowance as well: the bound spends all of
+    alpha_a.
     """
-    best = certified(audit)
+    best = 0 if forced else certified(audit)
     prefix = seen(audit, order, labels, pred, uncertainty, excluded)
-    size = len(delivered(audit, order, labels, uncertainty, excluded))
+    items = delivered(audit, order, labels, uncertainty, excluded, forced=forced)
     n = len(labels) - int((labels[list(audit.excluded)] < 0).sum())
-    wrong = 0 if best is None else wrong_at_most(audit, prefix, best)
+    wrong = _bound(audit, prefix) if forced else wrong_at_most(audit, prefix)
     return {
         "kind": config.target.certificate.value,
-        "promise": "certified",
+        "promise": BOUNDED if forced else CERTIFIED,
         **_fixed(audit, config, n, scores_hash(pred, uncertainty)),
         "frozen": audit.frozen,
         "key": audit.key,
@@ -319,22 +227,27 @@ def document(
         "audited": _answers(order, labels, pred, uncertainty, excluded),
         "accepted": best,
         "threshold": None if best is None else audit.cuts[best],
-        "machine_labels": size,
+        "machine_labels": len(items),
+        "labels_sha256": labels_hash(items, pred),
         "wrong_at_most": wrong,
         "bound": wrong / max(n, 1),
     }
 
 
+def labels_hash(items: IntArray, pred: Predicted) -> str:
+    """Return the SHA-256 of the lines `item label` of S, by number: what was delivered."""
+    lines = "".join(f"{item} {label}\n" for item, label in zip(items, pred[items], strict=True))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _bound(audit: Audit, prefix: Seen) -> int:
+    n, k = (int(counts[0]) for counts in prefix.counts)
+    return smallest_allowance(n, k, audit.sizes[0], audit.forecasts[0], audit.alpha)
+
+
 def sealed(document: dict[str, object]) -> dict[str, object]:
     """Return a certificate as its file holds it: the content and the SHA-256 of it."""
     return {"content": document, "sha256": _hash(document)}
-
-
-def wrong_at_most(audit: Audit, prefix: Seen, best: int) -> int:
-    """Return the promise on S: the allowance, less the wrong labels found if E_J itself passed."""
-    found = int(prefix.counts[1][best])
-    strict = _highest(audit, prefix, best, corrected=False) >= log(1.0 / audit.alpha)
-    return audit.allowances[best] - (found if strict else 0)
 
 
 def _answers(

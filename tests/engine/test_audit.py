@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcal_engine import audit, evidence
+from mcal_engine import audit, audit_looks, evidence
 from mcal_engine.types import CertificateKind, Prices, RunConfig, Scores, Target
 from tests.engine import support
 
@@ -426,7 +426,7 @@ def test_the_verdict_is_the_same_as_looking_after_every_label(world):
                 k = (whole.inside[:, j] & whole.wrong)[:length].cumsum()
                 args = world.audit.sizes[j], world.audit.allowances[j], world.audit.forecasts[j]
                 every = audit.log_e(n, k, *args, corrected=corrected)
-                found = audit._highest(world.audit, prefix, j, corrected=corrected)
+                found = audit_looks.highest(world.audit, prefix, j, corrected=corrected)
                 assert found == pytest.approx(max(0.0, every.max()))
     assert audit.verdict(world.audit, whole) == (True,) * 3
     assert needed > 0
@@ -442,7 +442,7 @@ def test_a_set_is_not_certified_over_a_smaller_one_that_has_not_passed():
     looked = world.look(world.order[:300])
     assert looked.passed == (False, False, False)
     prefix = audit.seen(world.audit, *world.answers(world.order[:300]))
-    assert audit._highest(world.audit, prefix, 2, corrected=True) > log(1 / world.audit.alpha)
+    assert audit_looks.highest(world.audit, prefix, 2, corrected=True) > log(1 / world.audit.alpha)
 
 
 def test_what_is_still_needed_falls_to_nothing(world):
