@@ -1,6 +1,8 @@
 """`experiment NAME`: every experiment runs on toy recordings, prints, keeps JSON, draws."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,3 +150,21 @@ def test_missing_labels_are_said(tmp_path):
     found, _ = kept(tmp_path / "run.npz")
     with pytest.raises(labels.DataError, match="nothing at"):
         labels.of(found, tmp_path)
+
+
+# --- documents -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["record", "commands"])
+def test_every_option_is_documented(module):
+    root = Path(__file__).resolve().parents[3]
+    source = (root / "mcal_engine" / "lab" / f"{module}.py").read_text()
+    text = (root / "docs" / "benchmarks.md").read_text()
+    options = set(re.findall(r'add\("(--[a-z-]+)"', source))
+    assert options
+    assert {option for option in options if option.removeprefix("--") not in text} == set()
+
+
+def test_every_experiment_is_documented():
+    text = (Path(__file__).resolve().parents[3] / "docs" / "benchmarks.md").read_text()
+    assert {name for name in EXPERIMENTS if f"`{name}`" not in text} == set()
