@@ -20,7 +20,7 @@ from mcal_engine.options import add_run_options
 
 def main(arguments: list[str]) -> int:
     """Run one experiment. Returns 0, or 2 for wrong input with one line that says what."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         if not options.out.is_dir():
             raise DataError(f"there is no folder {options.out}")
@@ -32,13 +32,14 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the options of `experiment`, every setting of a run among them."""
+    made = argparse.ArgumentParser(
         prog="mcal_engine experiment",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("name", choices=sorted(EXPERIMENTS))
     add("--recording", type=Path, nargs="+", required=True, metavar="FILE.npz")
     add("--out", type=Path, required=True, metavar="FOLDER")
@@ -50,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--label-prices", type=_numbers(float), default=(), metavar="A,B")
     add("--compute-prices", type=_numbers(float), default=(), metavar="A,B")
     add("--epsilons", type=_numbers(float), default=(), metavar="A,B")
-    add_run_options(parser)
-    parser.set_defaults(arch=None, seed=None, test_share=None)  # as recorded
-    return parser
+    add_run_options(made)
+    made.set_defaults(arch=None, seed=None, test_share=None)  # as recorded
+    return made
 
 
 def _numbers(kind: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]:

@@ -40,12 +40,17 @@ class Run:
         return self.truth if self.given is None else self.given
 
     def config(self, options: argparse.Namespace) -> RunConfig:
-        """Return the settings that the options name; what they leave open is as recorded."""
+        """Return the settings that the options name; what they leave open is as recorded.
+
+        Without `arch` all recorded architectures race.
+        """
         about = self.recording.about
-        recorded = {"arch": about.archs[0], "seed": about.seed, "test_share": about.test_share}
-        chosen = {k: v for k, v in vars(options).items() if v is not None}
-        filled = argparse.Namespace(**{**vars(options), **recorded, **chosen})
+        filled = argparse.Namespace(**vars(options))
         filled.acquisition = about.acquisition
+        filled.seed = about.seed if options.seed is None else options.seed
+        filled.test_share = about.test_share if options.test_share is None else options.test_share
+        if options.arch is None:
+            filled.arch, filled.rivals = about.archs[0], ",".join(about.archs[1:])
         made = run_config(filled, about.n, about.classes)
         return replace(made, random_share=about.random_share)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mcal_engine.lab import labels, recording
-from mcal_engine.lab.commands import main
-from mcal_engine.lab.experiments import EXPERIMENTS
+from mcal_engine.lab.commands import main, parser
+from mcal_engine.lab.experiments import EXPERIMENTS, Run
 from mcal_engine.lab.recorder import record
 from tests.engine.lab.support import job
 
@@ -75,6 +75,22 @@ def test_coverage(toy, tmp_path, capsys):
 def test_backtest(toy, tmp_path):
     _, kept = run("backtest", toy, tmp_path, "--no-figures")
     assert set(kept["pooled"]["models"]) == {"joint", "per_theta", "last_value"}
+
+
+@pytest.mark.parametrize(
+    ("options", "archs"),
+    [
+        ([], ("one", "two")),
+        (["--arch", "two"], ("two",)),
+        (["--arch", "two", "--rivals", "one"], ("two", "one")),
+    ],
+)
+def test_recorded_architectures_race_unless_one_is_named(tmp_path, options, archs):
+    made, learner = job(archs=("one", "two"), sizes=(60,), seed=5)
+    run = Run("race", record(made, learner, tmp_path / "race.npz"), made.truth)
+    given = parser().parse_args(["prices", "--recording", "r", "--out", "o", *options])
+    assert run.config(given).archs == archs
+    assert run.config(given).seed == 5
 
 
 def test_every_experiment_is_tested_here():
