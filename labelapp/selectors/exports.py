@@ -8,15 +8,35 @@ from typing import Any
 from django.db.models import Count
 
 from labelapp.errors import NotFoundError
-from labelapp.models import Certificate, Export, ImageAlias, Label, Project, ProjectCounter
+from labelapp.models import (
+    AuditCommitment,
+    Certificate,
+    Export,
+    ImageAlias,
+    Label,
+    Project,
+    ProjectCounter,
+)
 
 
 def certificate(project: Project) -> dict[str, Any] | None:
-    """Return the certificate of a finished run with its hash, or None."""
+    """Return the certificate of a finished run, or None.
+
+    With its hash and, for each audit, what was committed to and when: that was written down
+    before the first image was looked at. `python -m mcal_engine verify` reads this file.
+    """
     found = Certificate.objects.filter(run__project=project).first()
     if found is None or project.status != Project.Status.FINISHED:
         return None
-    return {"content": found.content, "sha256": found.sha256, "created": found.created.isoformat()}
+    return {
+        "content": found.content,
+        "sha256": found.sha256,
+        "created": found.created.isoformat(),
+        "commitments": [
+            {"content": row.content, "sha256": row.sha256, "created": row.created.isoformat()}
+            for row in AuditCommitment.objects.filter(run_id=found.run_id).order_by("pk")
+        ],
+    }
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 synthetic learner, epsilon 5 %, $0.04 a label, $3.6 an hour): records, plans, certificate, and how
 many labels each request bought. Charts are kept for iterations 3, 6, 7 and 9. Their `curve_*` were not
 recorded then: they were computed from the recorded counts with `planner._with_curves`, when the
-fit over past sizes was added.
+fit over past sizes was added; `arch` and `probability_best` were added to the records.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def beat() -> None:
 def start(project: Project) -> Run:
     """Start the run: the test set is asked for."""
     set_up_images(project)
-    Project.objects.filter(pk=project.pk).update(status=Project.Status.RUNNING)
+    running = {"status": Project.Status.RUNNING, "certificate": "test_set"}  # as it was recorded
+    Project.objects.filter(pk=project.pk).update(**running)
     project.refresh_from_db()
     run = Run.objects.create(
         project=project, n=N, config={}, state={}, waiting_for="", request_kind="label"
@@ -181,6 +182,34 @@ def training(project: Project, iterations: int = 6, progress: float = 0.4) -> Ru
         started=timezone.now() - timedelta(seconds=25),
     )
     say(project, "training.started", {"size": 1175})
+    return run
+
+
+def auditing(project: Project, asked: int = 60, answered: int = 45, **changes: Any) -> Run:
+    """People check the machine's labels: `asked` images are out, `answered` of them looked at."""
+    run = running(project)
+    LabelBatch.objects.filter(run=run).update(state="done", remaining=0)
+    Project.objects.filter(pk=project.pk).update(certificate="audit")
+    project.refresh_from_db()
+    frozen = {"attempt": 1, "asked": asked, "planned": 120, "ended": "", "sizes": [5000], **changes}
+    run.state = {"state": {"live": ["cnn_small"], "audit": frozen}}
+    run.save(update_fields=["state"])
+    bought = {"id": "006-label-audit-1-60", "iteration": 6, "purpose": "audit", "buy": asked}
+    answer(open_batch(run, bought), answered)
+    return run
+
+
+def racing(project: Project, live: tuple[str, ...] = ("cnn_small", "resnet18")) -> Run:
+    """Two networks race: the recorded one leads, a slower one follows."""
+    run = running(project)
+    Project.objects.filter(pk=project.pk).update(rivals=["resnet18"])
+    project.refresh_from_db()
+    run.state = {"state": {"live": list(live), "audit": None}}
+    run.save(update_fields=["state"])
+    last = run.iterations.order_by("-number")[0]
+    last.others = [last.record | {"arch": "resnet18", "c_star": 201.5, "probability_best": 0.25}]
+    last.record |= {"probability_best": 0.75}
+    last.save(update_fields=["record", "others"])
     return run
 
 

@@ -91,6 +91,66 @@ def test_the_promise_is_estimated_and_never_called_certified(running, project):
     assert "certified" not in json.dumps(overview(project))
 
 
+def test_a_promise_that_people_will_check_is_called_an_estimate_until_then(project):
+    data.auditing(project)
+    assert figure(project, "promise")["more"].endswith("an estimate until people check it")
+    assert overview(project)["project"]["promise"] == "certified by an audit"
+
+
+def test_an_audit_is_told_in_plain_words_with_how_far_it_is(project):
+    data.auditing(project)
+    found = overview(project)["audit"]
+    assert found["text"] == "People check the machine: 45 of about 120 images looked at."
+    assert (found["done"], found["planned"]) == (45, 120)
+
+
+def test_an_audit_that_takes_longer_than_expected_says_so(project):
+    data.auditing(project, asked=200, answered=150)
+    assert "150 images looked at so far, more than the 120" in overview(project)["audit"]["text"]
+
+
+def test_a_second_audit_and_one_that_a_change_ended_are_told_apart(project):
+    run = data.auditing(project, attempt=2)
+    assert "check number 2" in overview(project)["audit"]["text"]
+    run.state["state"]["audit"]["ended"] = "the error target was changed"
+    run.version += 1
+    run.save()
+    assert "The promise was changed" in overview(project)["audit"]["text"]
+
+
+def test_networks_that_race_are_listed_with_their_chances(project):
+    data.racing(project)
+    first, second = overview(project)["race"]
+    assert (first["place"], first["chance"]) == ("leads", "75\u00a0%")
+    assert (second["name"], second["place"]) == ("ResNet-18", "in the race")
+    assert second["c_star"] == "$201.50"
+
+
+def test_a_network_that_dropped_out_is_said_to_be_out(project):
+    data.racing(project, live=("cnn_small",))
+    assert overview(project)["race"][1]["place"] == "out of the race"
+
+
+def test_one_network_is_no_race(running, project):
+    assert overview(project)["race"] == []
+
+
+def test_the_budget_is_shown_with_what_is_left(running, project):
+    Project.objects.update(budget=Decimal(100))
+    Run.objects.update(version=99)
+    found = figure(project, "spent")
+    assert found["more"].endswith("left of the budget of $100.00")
+    assert 0 < found["meter"]["value"] < 1
+
+
+def test_a_budget_that_is_used_up_is_said_to_be(running, project):
+    Project.objects.update(budget=Decimal(1))
+    Run.objects.update(version=99)
+    found = figure(project, "spent")
+    assert found["more"].startswith("over the budget of $1.00 by $")
+    assert found["meter"] == {"value": 1.0, "limit": 1}
+
+
 def test_progress_counts_labels_by_people_against_the_plan(running, project):
     found = figure(project, "progress")
     assert (found["text"], found["unit"]) == ("1,530", "of about 4,124")
@@ -249,6 +309,8 @@ def test_the_shape_of_the_dictionary_is_stable(project):
         "ledger",
         "rounds",
         "certificate",
+        "audit",
+        "race",
         "forecast_needs",
         "events",
         "charts",

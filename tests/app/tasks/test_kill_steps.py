@@ -10,6 +10,7 @@ from django.db import connection, models
 from labelapp import queue, tasks
 from labelapp.models import (
     Answer,
+    AuditCommitment,
     Certificate,
     Event,
     Iteration,
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.django_db
 
 TABLES: list[type[models.Model]] = [
     Answer,
+    AuditCommitment,
     Certificate,
     Event,
     Iteration,
@@ -79,10 +81,10 @@ def _compute_each_step_once(monkeypatch):
     """The engine's step has no side effects; computing it for every crash would only cost time."""
     known, real = {}, runs.engine.next_step
 
-    def next_step(run, training=None):
-        key = (run.pk, run.version, training)
+    def next_step(run, trainings=(), frozen=None):
+        key = (run.pk, run.version, tuple(trainings), frozen)
         if key not in known:
-            known[key] = real(run, training)
+            known[key] = real(run, trainings, frozen)
         return known[key]
 
     monkeypatch.setattr(runs.engine, "next_step", next_step)
@@ -165,7 +167,7 @@ def test_taking_a_correction_an_undo_and_a_skip(project, batch, cast):
 def test_accepting_a_training(training, ready, monkeypatch):
     job = queue.claim(training.pk)
     images = pool_tensor.ensure(ready, ready.run.n, lambda share: None)
-    attempt = train_service.prepare(ready.run, job, images)
+    attempt = train_service.prepare(ready.run, job, images, "cnn_small")
     result = train_service.run_program(attempt, queue.JobControl(job))
     stored = model_files.take_over(attempt.folder, ready.run, job.token)
     monkeypatch.setattr(train_service.model_files, "take_over", lambda *args: stored)
@@ -186,8 +188,8 @@ def test_of_two_workers_at_one_step_one_wins(training, ready, monkeypatch):
     driving.do_one(training)
     real = runs.engine.next_step
 
-    def slow_step(run, model):
-        step = real(run, model)
+    def slow_step(run, *answer):
+        step = real(run, *answer)
         if not Run.objects.filter(pk=run.pk, version__gt=run.version).exists():
             monkeypatch.setattr(runs.engine, "next_step", real)
             assert runs.advance(run.pk) is True  # the other one is faster

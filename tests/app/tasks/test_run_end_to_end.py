@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -9,8 +13,21 @@ from django.db import transaction
 from django.db.models import Sum
 from django.test import override_settings
 
-from labelapp.models import Event, Image, Label, LedgerEntry, Project, TrainItem
+from labelapp.env import BASE_DIR
+from labelapp.models import (
+    Answer,
+    Event,
+    Image,
+    Label,
+    LabelBatch,
+    LedgerEntry,
+    Project,
+    Task,
+    TrainItem,
+)
+from labelapp.selectors.exports import certificate
 from labelapp.selectors.runs import recount, run_status
+from labelapp.services.exports import csv_stream
 from tests.app.conftest import make_cast, make_project
 from tests.app.tasks import driving
 
@@ -56,10 +73,13 @@ def test_the_ledger_adds_up_and_charges_each_label_once(finished):
     labels = entries.exclude(purpose="compute").aggregate(s=Sum("amount"))["s"]
     compute = entries.filter(purpose="compute").aggregate(s=Sum("amount"))["s"]
     human = Label.objects.filter(project=finished, source="human").count()
+    labels = labels.quantize(Decimal("0.000001"))  # SQLite adds up in floats
     assert labels == human * Decimal("0.04")
     assert labels == finished.counter.label_spend
     assert compute == finished.counter.compute_spend
     assert entries.filter(purpose="compute").count() == finished.run.iterations.count()
+    audited = Label.objects.filter(project=finished, purpose="audit").count()
+    assert entries.filter(purpose="audit").count() == audited > 0
 
 
 def test_each_iteration_holds_what_dashboards_draw(finished):
@@ -81,6 +101,42 @@ def test_the_machine_labels_come_with_model_margin_and_certificate(finished):
     known = dict(Image.objects.filter(project=finished).values_list("pk", "seq"))
     wrong = sum(driving.true_class(known[m.image_id]) != m.class_index for m in machine)
     assert wrong <= 0.05 * N
+
+
+def test_the_audit_was_committed_to_before_its_first_label_and_kept_its_order(finished):
+    committed = finished.run.commitments.order_by("pk").last()
+    parts = list(LabelBatch.objects.filter(commitment=committed, purpose="audit").order_by("pk"))
+    tasks = Task.objects.filter(batch__in=parts).order_by("rank")
+    answers = Answer.objects.filter(batch__in=parts)
+    assert committed.created <= min(answers.values_list("created", flat=True))
+    certificate = finished.run.certificate.content
+    assert (certificate["key"], certificate["frozen"]) == (
+        committed.content["key"],
+        committed.content["frozen"],
+    )
+    asked = list(tasks.values_list("image__seq", flat=True))
+    assert asked == [entry["item"] for entry in certificate["audited"]]
+
+
+def test_the_certificate_holds_for_whoever_checks_it(finished, tmp_path):
+    """The files of the export page, and the verifier that knows nothing of this program."""
+    (tmp_path / "labels.csv").write_bytes(b"".join(csv_stream(finished)))
+    (tmp_path / "certificate.json").write_text(json.dumps(certificate(finished)))
+    done = subprocess.run(
+        [sys.executable, "-m", "mcal_engine", "verify", "certificate.json", "labels.csv"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(BASE_DIR)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The certificate holds" in done.stdout
+
+
+def test_the_frozen_model_keeps_its_scores(finished):
+    frozen = finished.run.commitments.order_by("pk").last().model
+    assert finished.run.models.filter(sha256=frozen).exists()
 
 
 def test_the_events_tell_the_story_without_gaps(finished):
