@@ -54,16 +54,26 @@ def as_tensor(images: Images, items: IntArray, device: torch.device) -> torch.Te
     return torch.from_numpy(np.ascontiguousarray(images[items])).to(device)
 
 
+def spread(images: Images, count: int) -> torch.Tensor:
+    """Return at most `count` images, evenly spread over the pool: uint8 [n, H, W, C]."""
+    step = -(-len(images) // count)
+    return torch.from_numpy(np.array(images[::step]))
+
+
 class Augmenter:
-    """Draws random crops (the image shifted by up to `pad` pixels, edges mirrored) and flips.
+    """Draws random crops (the image shifted by up to `pad` pixels, edges mirrored), flips and
+    squares of `cutout` pixels a side to blank (DeVries and Taylor, arXiv:1708.04552).
 
     The draws come from a generator on the CPU, so every device sees the same ones.
     """
 
-    def __init__(self, generator: torch.Generator, *, pad: int, flip: bool) -> None:
+    def __init__(
+        self, generator: torch.Generator, *, pad: int, flip: bool, cutout: int = 0
+    ) -> None:
         self.generator = generator
         self.pad = pad
         self.flip = flip
+        self.cutout = cutout
 
     def take(self, images: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
         """Return the images [len(items), H, W, C] with new crops and flips, in one gather."""
@@ -78,6 +88,22 @@ class Augmenter:
             rows.to(device)[:, :, None],
             columns.to(device)[:, None, :],
         ]
+
+    def blank(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Set a random square of each image of [n, C, H, W] to 0, the pool's mean colour.
+
+        Its centre lies anywhere in the image, so that it may reach beyond the edge.
+        """
+        if self.cutout == 0:
+            return inputs
+        rows, columns = (self._covered(len(inputs), side) for side in inputs.shape[2:])
+        square = (rows[:, :, None] & columns[:, None, :])[:, None]
+        return inputs.masked_fill(square.to(inputs.device), 0.0)
+
+    def _covered(self, n: int, side: int) -> torch.Tensor:
+        start = torch.randint(0, side, (n, 1), generator=self.generator) - self.cutout // 2
+        position = torch.arange(side)[None, :]
+        return (position >= start) & (position < start + self.cutout)
 
     def _shifted(self, n: int, side: int) -> torch.Tensor:
         """Return source positions [n, side], mirrored at both edges."""

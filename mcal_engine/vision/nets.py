@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from mcal_engine.errors import DataError
-from mcal_engine.vision import nets_paper, nets_torchvision
+from mcal_engine.vision import nets_fast, nets_paper, nets_torchvision
 
 MIN_SIDE = 8  # below, nothing is left to convolve
 WIDTHS = (16, 32, 64)
@@ -85,6 +85,7 @@ def _stage(channels_in: int, channels_out: int, *, pool: bool) -> list[nn.Module
 
 ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "cnn_small": cnn_small,
+    "cnn_fast": nets_fast.cnn_fast,
     "paper_cnn18": nets_paper.paper_cnn18,
     "paper_resnet18": nets_paper.paper_resnet18,
     "paper_resnet50": nets_paper.paper_resnet50,

@@ -1,8 +1,8 @@
 """Train a fresh network on the labels there are: the whole recipe, top to bottom.
 
-AdamW under a one-cycle schedule, random crops and flips, batches of min(128, |B|) from endless
-reshuffles of B (a dropped last batch would train nothing on a small B), at least `min_steps`
-optimiser steps. Same seed, same data, same CPU threads: the same weights to the last bit.
+Random crops, flips and blanked squares, batches of min(128, |B|) from endless reshuffles of B (a
+dropped last batch would train nothing on a small B), at least `min_steps` optimiser steps. Same
+seed, same data, same CPU and threads: the same weights to the last bit.
 """
 
 from __future__ import annotations
@@ -16,45 +16,23 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mcal_engine.errors import CancelledError, DataError, TrainingError
+from mcal_engine.errors import CancelledError, TrainingError
 from mcal_engine.types import IntArray
 from mcal_engine.vision.checkpoints import Model, NetSpec
-from mcal_engine.vision.data import Augmenter, Images, Normalisation, as_tensor
+from mcal_engine.vision.data import Augmenter, Images, Normalisation, as_tensor, spread
 from mcal_engine.vision.device import autocast
 from mcal_engine.vision.nets import build, place
+from mcal_engine.vision.nets_fast import whiten
+from mcal_engine.vision.recipes import Recipe, optimizer_of
+
+__all__ = ["Progress", "Recipe", "Trained", "ignore", "never", "train"]
 
 CHECK_EVERY = {"cpu": 1, "cuda": 16, "mps": 16}
 """Steps between looks at the loss: a look makes an accelerator wait for its queue."""
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. The defaults were tuned on Fashion-MNIST with 100 to 2,000 labels."""
-
-    epochs: int = 20
-    min_steps: int = 300
-    batch: int = 128
-    learning_rate: float = 0.01
-    weight_decay: float = 0.05
-    warm_up: float = 0.2  # share of the steps
-    pad: int = 2  # pixels that a crop may shift
-    flip: bool = True  # off where a mirrored image is another class (digits, letters)
-
-    def __post_init__(self) -> None:
-        """Raise `DataError` on a recipe that trains nothing."""
-        if min(self.epochs, self.min_steps, self.batch) < 1 or self.pad < 0:
-            raise DataError("epochs, min_steps and batch must be at least 1, pad at least 0.")
-
-    def batch_size(self, train_size: int) -> int:
-        """Return min(batch, |B|)."""
-        return min(self.batch, train_size)
-
-    def steps(self, train_size: int) -> int:
-        """Return max(epochs * |B| / batch, min_steps)."""
-        return max(
-            math.ceil(self.epochs * train_size / self.batch_size(train_size)), self.min_steps
-        )
+WHITENING_SAMPLE = 300  # images; some 250,000 patches
 
 
 @dataclass(frozen=True)
@@ -114,20 +92,24 @@ def train(
         raise TrainingError("There is no labelled image to train on.")
     started = time.monotonic()
     steps, size = recipe.steps(len(items)), recipe.batch_size(len(items))
-    net = _fresh_net(spec, seed, device)
-    optimizer, schedule = _optimizer(net, recipe, steps)
+    net = _fresh_net(spec, images, normalisation, seed, device)
+    mean = _running_mean(net, recipe)
+    optimizer, schedule = optimizer_of(net, recipe, steps)
+    forward = torch.compile(net) if recipe.compiled else net
     tail = _Tail(length=math.ceil(len(items) / size), size=size)
     batches = _batches(images, items, labels, recipe, normalisation, seed, device)
     for step, (inputs, targets) in zip(range(1, steps + 1), batches, strict=False):
         if cancelled():
             raise CancelledError("The training was asked to stop.")
-        tail.add(*_step(net, optimizer, inputs, targets, device))
+        tail.add(*_step(forward, optimizer, inputs, targets, device))
         schedule.step()
+        if mean is not None:
+            mean.update_parameters(net)
         if step % CHECK_EVERY[device.type] == 0 or step == steps:
             tail.check(step)
         report(Progress(step, steps, step * size, time.monotonic() - started))
     return Trained(
-        model=Model(spec, net.eval(), normalisation),
+        model=Model(spec, (net if mean is None else mean.module).eval(), normalisation),
         steps=steps,
         samples_shown=steps * size,
         seconds=time.monotonic() - started,
@@ -136,36 +118,23 @@ def train(
     )
 
 
-def _fresh_net(spec: NetSpec, seed: int, device: torch.device) -> nn.Module:
-    """Build on the CPU, so that every device starts from the same weights."""
+def _fresh_net(
+    spec: NetSpec, images: Images, normalisation: Normalisation, seed: int, device: torch.device
+) -> nn.Module:
+    """Build on the CPU, so that every device starts from the same weights and filters."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # noqa: TID251  the one place: weights use the global generator
         net = build(spec.arch, channels=spec.channels, classes=spec.classes, side=spec.side)
+    whiten(net, normalisation.apply(spread(images, WHITENING_SAMPLE)))
     return place(net, device).train()
 
 
-def _optimizer(
-    net: nn.Module, recipe: Recipe, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW, weight decay on matrices and kernels only, one cycle down to almost nothing."""
-    kernels = [p for p in net.parameters() if p.ndim > 1]
-    others = [p for p in net.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": kernels, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    rate = recipe.learning_rate
-    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        rate,
-        total_steps=steps + 1,  # the scheduler refuses the call after the last step otherwise
-        pct_start=recipe.warm_up,
-        anneal_strategy="linear",
-        cycle_momentum=False,
-        final_div_factor=1e3,
-    )
-    return optimizer, schedule
+def _running_mean(net: nn.Module, recipe: Recipe) -> AveragedModel | None:
+    """Return the mean that follows weights and batch statistics, where the recipe wants one."""
+    if recipe.average == 0:
+        return None
+    follow = get_ema_multi_avg_fn(recipe.average)
+    return AveragedModel(net, multi_avg_fn=follow, use_buffers=True)
 
 
 def _batches(
@@ -179,7 +148,7 @@ def _batches(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield endless (inputs, targets): whole batches across the borders of reshuffles of B."""
     generator = torch.Generator().manual_seed(seed)
-    augmenter = Augmenter(generator, pad=recipe.pad, flip=recipe.flip)
+    augmenter = Augmenter(generator, pad=recipe.pad, flip=recipe.flip, cutout=recipe.cutout)
     pixels, targets = as_tensor(images, items, device), torch.from_numpy(labels).to(device)
     size = recipe.batch_size(len(items))
     order = torch.empty(0, dtype=torch.int64)
@@ -187,7 +156,8 @@ def _batches(
         while len(order) < size:
             order = torch.cat([order, torch.randperm(len(items), generator=generator)])
         chosen, order = order[:size], order[size:]
-        yield normalisation.apply(augmenter.take(pixels, chosen)), targets[chosen.to(device)]
+        inputs = normalisation.apply(augmenter.take(pixels, chosen))
+        yield augmenter.blank(inputs), targets[chosen.to(device)]
 
 
 def _step(
