@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labelapp.management.simulated import SimulatedPerson
-from labelapp.models import Export, Import, Iteration, Project
+from labelapp.models import AuditCommitment, Export, Import, Iteration, Project
 from labelapp.selectors.projects import Access, access
 from labelapp.services import demo, exports, runs
 
@@ -101,8 +101,11 @@ class Director:
         ]
 
     def _tell_until_finished(self) -> None:
-        told = 0
+        told, checking = 0, False
         while True:
+            if not checking and AuditCommitment.objects.filter(run__project=self.project).exists():
+                self.say(f"Demo: people check the machine's labels ({self.seconds:.0f} s)")
+                checking = True
             for step in Iteration.objects.filter(run__project=self.project, number__gt=told):
                 self.say(f"Demo: {_round_in_words(step)} ({self.seconds:.0f} s)")
                 told = step.number
@@ -145,6 +148,7 @@ def summary(result: demo.DemoResult, seconds: float) -> list[str]:
     rows = [
         ("images", f"{result.images:,}"),
         ("labelled by people", f"{result.human:,}"),
+        ("of them to check the machine", f"{result.audited:,}"),
         ("labelled by the machine", f"{result.machine:,} ({share:.1%})"),
         ("trainings", f"{result.rounds}"),
         ("spent on labels", f"{result.label_spend:.2f}"),
@@ -155,7 +159,8 @@ def summary(result: demo.DemoResult, seconds: float) -> list[str]:
         ("errors in the machine's labels", f"{result.machine_errors} ({result.machine_error:.2%})"),
         ("error of the whole data set", f"{result.delivered_error:.2%}"),
         ("target (epsilon)", f"{result.epsilon:.2%}"),
+        ("promise", result.promise or "none needed"),
         ("wall time", f"{seconds:.0f} s"),
     ]
     width = max(len(name) for name, _ in rows)
-    return ["", *(f"  {name:<{width}}  {value:>16}" for name, value in rows), ""]
+    return ["", *(f"  {name:<{width}}  {value:>21}" for name, value in rows), ""]

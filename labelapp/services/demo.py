@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from labelapp.formats import demo_set
-from labelapp.models import Image, Iteration, Label, Membership, Project, User
+from labelapp.models import Certificate, Image, Iteration, Label, Membership, Project, User
 from labelapp.rights import Role
 from labelapp.services import setup
 
@@ -48,6 +48,8 @@ class DemoResult:
     machine_errors: int
     human_errors: int
     epsilon: float
+    audited: int = 0
+    promise: str = ""  # of the certificate, empty without one
 
     @property
     def spent(self) -> Decimal:
@@ -164,7 +166,14 @@ def result_of(project: Project) -> DemoResult:
         machine_errors=wrong[Label.Source.MACHINE],
         human_errors=wrong[Label.Source.HUMAN],
         epsilon=project.epsilon,
+        audited=project.counter.audit,
+        promise=_promise(project),
     )
+
+
+def _promise(project: Project) -> str:
+    found = Certificate.objects.filter(run__project=project).first()
+    return str(found.content.get("promise", "")) if found else ""
 
 
 def _count_errors(project: Project, truth: list[int]) -> tuple[Counter[str], Counter[str]]:

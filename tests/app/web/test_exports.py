@@ -13,7 +13,7 @@ from asgiref.sync import async_to_sync
 from django.test import AsyncClient
 from django.urls import reverse
 
-from labelapp.models import Certificate, Export
+from labelapp.models import AuditCommitment, Certificate, Export
 from labelapp.selectors.projects import access
 from labelapp.services import exports
 from labelapp.services.image_files import media_path
@@ -178,6 +178,22 @@ def test_the_certificate_is_a_download_once_the_run_has_finished(manager, projec
         url("export_certificate", project)
         in manager.get(url("project_export", project)).content.decode()
     )
+
+
+def test_an_audited_certificate_says_what_was_committed_to_and_how_to_check_it(
+    manager, project, images
+):
+    entry = {"item": 3, "order": 0, "machine": 1, "uncertainty": 0.1, "answer": 1}
+    content = {"kind": "audit", "audited": [entry, entry]}
+    Certificate.objects.create(run=project.run, content=content, sha256="abc")
+    AuditCommitment.objects.create(run=project.run, model="m", content={"key": "k"}, sha256="s")
+    finish(project)
+    file = json.loads(manager.get(url("export_certificate", project)).content)
+    assert file["content"]["audited"] == [entry, entry]
+    assert [row["content"] for row in file["commitments"]] == [{"key": "k"}]
+    page = manager.get(url("project_export", project)).content.decode()
+    assert "all 2 images that people checked" in page
+    assert "python -m mcal_engine verify certificate.json labels.csv" in page
 
 
 ADDRESSES = [

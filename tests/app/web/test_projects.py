@@ -6,6 +6,9 @@ import pytest
 from django.urls import reverse
 
 from labelapp.models import Job, Membership, Project, ProjectCounter, User
+from labelapp.selectors.projects import access
+from labelapp.services import runs
+from tests.app.conftest import add_images
 
 FORM = {
     "name": "Birds",
@@ -178,6 +181,41 @@ def test_classes_and_method_are_fixed_after_the_start(project, batch, owner):
     assert 'name="classes"' not in page
     assert 'name="acquisition"' not in page
     assert "certified" in page.lower()
+
+
+@pytest.fixture
+def run(cast, project):
+    add_images(project, 400)
+    return runs.start_run(access=access(cast.owner, project.public_id))
+
+
+def test_promise_prices_and_budget_are_saved_while_the_run_goes_on(project, run, owner):
+    form = {**FORM, "name": "Shapes", "currency": "ignored", "budget": "75"}
+    answer = owner.post(address("project_settings", project), form, follow=True)
+    assert "next plan uses the new values" in answer.text
+    project.refresh_from_db()
+    assert (project.epsilon, project.confidence, project.currency) == (0.025, 0.9, "USD")
+    assert (str(project.price_per_label), project.budget) == ("0.050000", 75)
+    run.refresh_from_db()
+    assert run.state["state"]["config"]["target"]["epsilon"] == 0.025
+    assert list(project.classes.values_list("name", flat=True)) == ["circle", "square", "star"]
+
+
+def test_what_comes_too_late_is_refused_in_words_and_keeps_what_was_typed(project, run, owner):
+    run.state["state"]["phase"] = "residual"
+    run.save()
+    answer = owner.post(address("project_settings", project), FORM)
+    assert answer.status_code == 400
+    assert "the machine labels are already chosen" in answer.text
+    assert 'value="2.5"' in answer.text
+    project.refresh_from_db()
+    assert (project.epsilon, project.name) == (0.05, "Shapes")
+
+
+def test_the_settings_page_warns_while_people_check_the_machine(project, batch, owner):
+    batch.purpose = "audit"
+    batch.save()
+    assert "Another promise ends this check" in owner.get(address("project_settings", project)).text
 
 
 def test_only_the_name_is_saved_once_the_run_is_finished(project, batch, owner):
