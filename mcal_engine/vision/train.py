@@ -95,13 +95,14 @@ def train(
     net = _fresh_net(spec, images, normalisation, seed, device)
     mean = _running_mean(net, recipe)
     optimizer, schedule = optimizer_of(net, recipe, steps)
-    forward = torch.compile(net) if recipe.compiled else net
+    if recipe.compiled:
+        net.compile()
     tail = _Tail(length=math.ceil(len(items) / size), size=size)
     batches = _batches(images, items, labels, recipe, normalisation, seed, device)
     for step, (inputs, targets) in zip(range(1, steps + 1), batches, strict=False):
         if cancelled():
             raise CancelledError("The training was asked to stop.")
-        tail.add(*_step(forward, optimizer, inputs, targets, device))
+        tail.add(*_step(net, optimizer, inputs, targets, device))
         schedule.step()
         if mean is not None:
             mean.update_parameters(net)
@@ -133,7 +134,7 @@ def _running_mean(net: nn.Module, recipe: Recipe) -> AveragedModel | None:
     """Return the mean that follows weights and batch statistics, where the recipe wants one."""
     if recipe.average == 0:
         return None
-    follow = get_ema_multi_avg_fn(recipe.average)
+    follow = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]
     return AveragedModel(net, multi_avg_fn=follow, use_buffers=True)
 
 
