@@ -2,19 +2,20 @@
 
 Nothing here is told which images are test marks: T stays a uniformly random part of the
 remainder only while everything that takes images out of it is blind to the marks.
-Random orders are sorts by SHA-256(seed || item), equal on every machine and NumPy version.
+Chance is SHA-256 of a key that holds the stored seed (orders.py), equal on every machine.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mcal_engine.acquisitions import ACQUISITIONS, Field
+from mcal_engine.orders import hash_draw, hash_order
 from mcal_engine.types import (
     THETAS,
     BoolArray,
@@ -25,19 +26,21 @@ from mcal_engine.types import (
     Scores,
 )
 
-Acquisition = Callable[[IntArray, Scores, int, str], IntArray]
-"""(candidates, scores, how many, key of the tie order) -> items, the first to label first."""
-
-
-def hash_order(key: str, items: IntArray) -> IntArray:
-    """Return the items sorted by SHA-256(key || item): a reproducible random order."""
-    base = hashlib.sha256(key.encode() + b"|")
-    digests = np.empty(len(items), dtype=np.uint64)
-    for position, item in enumerate(items.tolist()):
-        one = base.copy()
-        one.update(item.to_bytes(8, "big"))
-        digests[position] = int.from_bytes(one.digest()[:8], "big")
-    return items[np.lexsort((items, digests))]
+__all__ = [
+    "ACQUISITIONS",
+    "acquire",
+    "draw_seed",
+    "draw_test",
+    "draw_topup",
+    "fine_thresholds",
+    "hash_order",
+    "machine_set",
+    "machine_sizes",
+    "minimum_delta",
+    "seed_size",
+    "test_size",
+    "thresholds",
+]
 
 
 def test_size(config: RunConfig) -> int:
@@ -70,47 +73,43 @@ def minimum_delta(n: int) -> int:
     return max(1, ceil(n / 100))
 
 
-def by_margin(candidates: IntArray, scores: Scores, count: int, key: str) -> IntArray:
-    """Take the least certain images; ties by the stored seed's order, then item number."""
-    uncertainty = scores.uncertainty[candidates]
-    if count >= len(candidates):
-        chosen = candidates
-    else:
-        cut = np.partition(uncertainty, len(candidates) - count)[len(candidates) - count]
-        sure = candidates[uncertainty > cut]
-        tied = hash_order(key, candidates[uncertainty == cut])
-        chosen = np.concatenate([sure, tied[: count - len(sure)]])
-    order = hash_order(key, chosen)
-    return order[np.argsort(-scores.uncertainty[order], kind="stable")]
-
-
-def by_chance(candidates: IntArray, _scores: Scores, count: int, key: str) -> IntArray:
-    """Take uniformly random images."""
-    return hash_order(key, candidates)[:count]
-
-
-ACQUISITIONS: dict[str, Acquisition] = {"margin": by_margin, "random": by_chance}
+def draw_topup(config: RunConfig, items: IntArray, count: int, number: int) -> IntArray:
+    """Draw further test marks uniformly from the remainder's items; `number` is 1, 2, ..."""
+    return hash_draw(f"{config.seed}:topup:{number}", items, count)
 
 
 def acquire(
     config: RunConfig,
     candidates: IntArray,
-    scores: Scores | tuple[Scores, ...],
+    scores: Scores | Sequence[Scores],
     delta: int,
     iteration: int,
-    train: BoolArray | None = None,
+    train: BoolArray | IntArray | None = None,
 ) -> IntArray:
     """Choose the next `delta` images for B (all of them if fewer): M(.) plus a random 5 %.
 
-    `candidates` are all images outside B that can be labelled, test marks among them.
+    `candidates` are all images outside B that can be labelled, test marks among them. Several
+    architectures' scores: by their mean rank. `train` is B, as a mask [N] or as items; only
+    k-center needs it. Raises `InvalidAnswerError` where the scores lack what M(.) looks at.
     """
+    views = (scores,) if isinstance(scores, Scores) else tuple(scores)
+    n, key = len(views[0].pred), f"{config.seed}:batch:{iteration}"
     count = min(delta, len(candidates))
     blind = round(config.random_share * count)
-    key = f"{config.seed}:batch:{iteration}"
-    scores = scores[0] if isinstance(scores, tuple) else scores
-    ranked = ACQUISITIONS[config.acquisition](candidates, scores, count - blind, key)
-    rest = np.setdiff1d(candidates, ranked, assume_unique=True)
-    return np.concatenate([ranked, hash_order(f"{key}:random", rest)[:blind]])
+    field = Field(candidates, views, _mask(n, train), key)
+    ranked = ACQUISITIONS[config.acquisition](field, count - blind)
+    rest = candidates[~_mask(n, ranked)[candidates]]
+    return np.concatenate([ranked, hash_draw(f"{key}:random", rest, blind)])
+
+
+def _mask(n: int, items: BoolArray | IntArray | None) -> BoolArray:
+    """Return these items as a mask [n]; a mask stays what it is."""
+    if items is not None and items.dtype == np.bool_:
+        return np.asarray(items, dtype=np.bool_)
+    mask = np.zeros(n, dtype=np.bool_)
+    if items is not None:
+        mask[items] = True
+    return mask
 
 
 def machine_sizes(n: int, remainder: FloatArray | int, criterion: Criterion) -> FloatArray:
@@ -135,30 +134,35 @@ def thresholds(
     remainder gives cuts of -1, which no image meets.
     """
     left = len(uncertainty)
-    if left == 0:
-        return np.full(len(THETAS), -1.0, dtype=np.float32)
     share = left if criterion is Criterion.OVERALL else n
-    ranks = [_rank(Fraction(k, 20) * share, left) for k in range(1, len(THETAS) + 1)]
-    return np.partition(uncertainty, sorted(set(ranks)))[ranks]
-
-
-def _rank(size: Fraction, left: int) -> int:
-    return min(max(floor(size), 1), left) - 1
-
-
-def machine_set(remainder: BoolArray, scores: Scores, cut: float) -> IntArray:
-    """Return S_tau: the items of the remainder with uncertainty <= cut, by number."""
-    return np.flatnonzero(remainder & (scores.uncertainty <= np.float32(cut))).astype(np.int64)
+    steps = len(THETAS)
+    return _cuts(uncertainty, [Fraction(k, steps) * share for k in range(1, steps + 1)])
 
 
 def fine_thresholds(uncertainty: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Return `count` cuts of the remainder's uncertainty at equal steps of its share."""
-    left = np.sort(uncertainty)
-    if len(left) == 0:
-        return np.full(count, -1.0, dtype=np.float32)
-    return left[[max(len(left) * k // count, 1) - 1 for k in range(1, count + 1)]]
+    """Return the cuts of the shares 1/count, 2/count, ..., 1 of the remainder, for the audit.
+
+    `uncertainty` is the remainder's; ties at a cut all fall below it. An empty remainder gives
+    cuts of -1, which no image meets.
+    """
+    left = len(uncertainty)
+    return _cuts(uncertainty, [Fraction(k * left, count) for k in range(1, count + 1)])
 
 
-def draw_topup(config: RunConfig, items: IntArray, count: int, number: int) -> IntArray:
-    """Draw `count` more test marks uniformly from the remainder's items."""
-    return hash_order(f"{config.seed}:topup:{number}", items)[:count]
+def _cuts(uncertainty: NDArray[np.float32], sizes: list[Fraction]) -> NDArray[np.float32]:
+    """Return the uncertainty at each rank, between the first and the last."""
+    left = len(uncertainty)
+    if left == 0:
+        return np.full(len(sizes), -1.0, dtype=np.float32)
+    ranks = [min(max(floor(size), 1), left) - 1 for size in sizes]
+    return np.partition(uncertainty, sorted(set(ranks)))[ranks]
+
+
+def machine_set(
+    remainder: BoolArray, scores: Scores, cut: float, measure: str = "margin"
+) -> IntArray:
+    """Return S_tau: the items of the remainder with uncertainty <= cut, by number.
+
+    `measure` is L(.), one of `types.MEASURES`.
+    """
+    return np.flatnonzero(remainder & (scores.by(measure) <= np.float32(cut))).astype(np.int64)
