@@ -16,7 +16,15 @@ from django.db.models import Q
 from django.utils import timezone
 
 from labelapp.errors import ConflictError, NotFoundError, NotYourTaskError, UnknownClassError
-from labelapp.models import Answer, Label, LabelBatch, LabelClass, LedgerEntry, Task
+from labelapp.models import (
+    Answer,
+    Label,
+    LabelBatch,
+    LabelClass,
+    LedgerEntry,
+    Task,
+    TrainItem,
+)
 from labelapp.selectors.projects import Access
 from labelapp.services.answer_input import Given
 from labelapp.services.leases import lease_end, token_fits
@@ -130,7 +138,10 @@ def _task_of(desk: Desk, given: Given) -> Task:
 
 
 def _classify(desk: Desk, given: Given, task: Task) -> str:
-    """Take a class: the first answer fills the slot, later ones correct or stay as extra votes."""
+    """Take a class: the first answer fills the slot, later ones correct or stay as extra votes.
+
+    Raises ConflictError for another answer to an audit that was judged by the first one.
+    """
     index = given.class_index
     if index is None or index not in desk.classes:
         raise UnknownClassError("The project has no such class.", **{"class": index})
@@ -139,10 +150,23 @@ def _classify(desk: Desk, given: Given, task: Task) -> str:
         _fill_slot(desk, task, _store(desk, given, task, supersedes=before), index)
         return "accepted"
     if before is not None and before.kind == CLASS and not before.extra:
+        _check_correctable(desk, task)
         _relabel(task, before, _store(desk, given, task, supersedes=before), index)
         return "corrected"
     _store(desk, given, task, supersedes=before, extra=True)
     return "extra"
+
+
+def _check_correctable(desk: Desk, task: Task) -> None:
+    """An audit's answers prove the certificate: they stand, unless the image trains by now."""
+    batch = desk.batches[task.batch_id]
+    if batch.purpose != "audit" or batch.state == LabelBatch.State.OPEN:
+        return
+    if not TrainItem.objects.filter(run_id=batch.run_id, image_id=task.image_id).exists():
+        raise ConflictError(
+            "This answer was part of a check of the machine and stands as it was given.",
+            task=task.pk,
+        )
 
 
 def _skip(desk: Desk, given: Given, task: Task) -> str:

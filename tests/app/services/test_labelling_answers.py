@@ -9,7 +9,17 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from labelapp.models import Answer, Label, LabelClass, LedgerEntry, Project, ProjectCounter, Task
+from labelapp.models import (
+    Answer,
+    Label,
+    LabelClass,
+    LedgerEntry,
+    Project,
+    ProjectCounter,
+    Task,
+    TrainItem,
+)
+from labelapp.selectors.projects import Access
 from labelapp.services.labelling import next_tasks, submit
 from tests.app.conftest import add_images, open_batch
 from tests.app.services.labelling_help import answer, entry
@@ -255,3 +265,48 @@ def test_ids_are_uuids_of_any_spelling(ann, task):
     given = answer(ann, task.pk, id=uuid.uuid4().hex.upper())
     assert send(ann, given) == ["accepted"]
     assert send(ann, given) == ["duplicate"]
+
+
+@pytest.fixture
+def audited(project, images, cast) -> tuple[Access, Task]:
+    """Ann has answered an audit of one image."""
+    batch = open_batch(project, images[:1], "audit")
+    who = entry(project, cast.annotator)
+    task = take(who)
+    assert send(who, answer(who, task.pk)) == ["accepted"]
+    batch.refresh_from_db()
+    assert batch.state == "done"
+    return who, task
+
+
+def test_answers_of_an_audit_stand_once_it_was_judged_by_them(audited):
+    who, task = audited
+    assert send(who, answer(who, task.pk, **{"class": 2})) == ["conflict"]
+    assert label_of(task).class_index == 1
+    assert send(who, answer(who, task.pk, "withdrawn")) == ["conflict"]
+
+
+def test_an_audited_image_that_trains_by_now_can_be_corrected(audited):
+    who, task = audited
+    run = task.batch.run
+    TrainItem.objects.create(run=run, image_id=task.image_id, seq=task.image.seq, iteration=2)
+    assert send(who, answer(who, task.pk, **{"class": 2})) == ["corrected"]
+    assert label_of(task).class_index == 2
+
+
+def test_an_audit_can_be_corrected_while_its_batch_is_open(project, images, cast):
+    open_batch(project, images[:2], "audit")
+    who = entry(project, cast.annotator)
+    task = take(who)
+    states = send(who, answer(who, task.pk), answer(who, task.pk, **{"class": 0}))
+    assert states == ["accepted", "corrected"]
+
+
+def test_a_skipped_audit_image_comes_back_and_is_never_dropped(project, images, cast):
+    batch = open_batch(project, images[:1], "audit")
+    who = entry(project, cast.annotator)
+    task = take(who)
+    assert send(who, answer(who, task.pk, "skip")) == ["skipped"]
+    batch.refresh_from_db()
+    assert (batch.state, batch.remaining) == ("open", 1)
+    assert take(who).pk == task.pk
