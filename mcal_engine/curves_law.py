@@ -17,7 +17,7 @@ from mcal_engine import selection
 from mcal_engine.types import THETAS, Criterion, FloatArray, IterationRecord
 
 DRAWS = 240
-CHANCE_WEIGHT = 0.1  # of points so near guessing that they say little about the law
+CHANCE_WEIGHT = 0.03  # of points so near guessing that they say little about the law
 SAME = 0.5  # correlation of an image's errors between trainings; .35-.7 on Fashion-MNIST
 _J = len(THETAS)
 
