@@ -76,6 +76,20 @@ class Recipe:
         )
 
 
+def suited(arch: str, *, channels: int, flip: bool = True) -> Recipe:
+    """Return the recipe that measured best with this network (docs/measurements.md).
+
+    `paper_*` networks get the paper's; the small net of the demo gets the defaults.
+    """
+    if arch.startswith("paper_"):
+        return Recipe.paper(flip=flip)
+    if arch == "cnn_small":
+        return Recipe(flip=flip)
+    if channels == 1:
+        return Recipe(epochs=30, min_steps=800, pad=2, flip=flip)
+    return Recipe(epochs=20, min_steps=1200, pad=4, flip=flip)
+
+
 def _check_known(what: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
         raise DataError(f"There is no {what} {name!r}; there is: {', '.join(known)}.")
