@@ -48,6 +48,30 @@ def test_every_image_gets_a_class_and_an_uncertainty(pool):
     assert ((scores.uncertainty >= 0) & (scores.uncertainty <= 1)).all()
 
 
+def test_features_come_when_asked_for_and_change_no_score(pool):
+    plain, asked = (
+        fit(pool, 20).scores,
+        learner(pool)
+        .train_and_score(*pool.first(20), seed=0, arch="cnn_small", features=True)
+        .scores,
+    )
+    assert plain.features is None
+    assert (asked.features.shape, asked.features.dtype) == ((160, 64), np.float16)
+    np.testing.assert_array_equal(plain.uncertainty, asked.uncertainty)
+
+
+def test_features_of_one_class_lie_closer_together_than_those_of_others(pool):
+    model = learner(pool).train_and_score(*pool.first(60), seed=0, arch="cnn_small", features=True)
+    features = model.scores.features.astype(np.float32)
+    means = np.stack([features[pool.labels == label].mean(0) for label in range(CLASSES)])
+    distances = np.linalg.norm(features[:, None] - means, axis=2)
+    assert (distances.argmin(1) == pool.labels).mean() > 0.95
+
+
+def test_the_kind_of_device_goes_with_the_seconds(pool):
+    assert fit(pool, 5).device == "cpu"
+
+
 def test_confident_images_do_not_tie(pool):
     recipe = Recipe(**(FAST | {"min_steps": 150}))
     uncertainty = fit(pool, 100, recipe=recipe).scores.uncertainty
