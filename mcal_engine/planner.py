@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mcal_engine import charts, costs, curves, delivery, stopping
+from mcal_engine import charts, curves, delivery, stopping
 from mcal_engine import situation as situations
 from mcal_engine.charts import without_charts
 from mcal_engine.situation import Situation, human_only_cost
@@ -125,23 +125,26 @@ def _search(now: Situation, drawn: curves.Curves, grid: FloatArray) -> _Search:
 
 def _compute(now: Situation, grid: FloatArray) -> FloatArray:
     """Return compute dollars, spent and planned, per number of steps and B'."""
-    model = costs.fit_compute(now.records)
     rows = []
     for steps in range(1, MAX_STEPS + 1):
-        seconds = model.path_seconds(now.trained, grid, steps)
-        dollars = now.spent + seconds * costs.compute_dollars(1.0, now.config.prices)
         allowed = (grid - now.trained) / steps >= now.small_batch
-        rows.append(np.where(allowed, dollars, np.inf))
+        rows.append(np.where(allowed, situations.compute_to(now, grid, steps), np.inf))
     return np.stack(rows)
 
 
 def _cheapest(now: Situation, search: _Search, stop: Present) -> tuple[Plan, FloatArray]:
-    """Weigh the cheapest mean cost of the grid against stopping now; return C* per draw too."""
+    """Weigh the cheapest mean cost of the grid against stopping now; return C* per draw too.
+
+    Where stopping now is cheapest, one more small round may still make sure of it: its interval
+    holds both.
+    """
     mean, totals = search.mean, search.totals
     best, lowest = int(mean.min(axis=0).argmin()), totals.min(axis=1)
     sizes = np.where(lowest < stop.totals, search.sizes[totals.argmin(axis=1)], now.trained)
+    plan = _standing(now, stop)
     plan = replace(
-        _standing(now, stop),
+        plan,
+        c_star=_interval(stop.cost, np.concatenate([stop.totals, totals[:, 0]])),
         b_opt=_interval(now.trained, sizes),
         probability_lower=_probability_lower(search, stop),
         probability_worthwhile=float((lowest <= stop.totals * (1 - WORTHWHILE)).mean()),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mcal_engine import costs, curves, planner
+from mcal_engine import curves, planner, situation
 from mcal_engine.planner import WORTHWHILE, Present, Situation, Weighed
 from mcal_engine.types import McalState, Plan
 
@@ -219,9 +219,7 @@ def affordable(now: Situation, delta: int) -> bool:
 
 def _after_next_run(now: Situation, delta: int) -> float:
     """Return compute dollars once B has grown by `delta` and was trained on."""
-    size = np.array([float(now.trained + delta)])
-    next_run = float(costs.fit_compute(now.records).seconds(size)[0])
-    return now.spent + costs.compute_dollars(next_run, now.config.prices)
+    return float(situation.compute_to(now, np.array([float(now.trained + delta)]), 1)[0])
 
 
 def reason_to_stop(now: Situation, weighed: Weighed) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mcal_engine import curves, guarantees, selection
-from mcal_engine.types import Criterion, CurveModel, FloatArray, IterationRecord, RunConfig
+from mcal_engine import costs, curves, guarantees, selection
+from mcal_engine.types import CurveModel, FloatArray, IterationRecord, RunConfig
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Situation:
 
     `n` counts the images of X that can be labelled, `marked` is |T outside B|, `spent` the
     compute paid so far for all architectures. `walk` is what certificate B or a paper mode would
-    accept now. `attempts` are audits begun, `live` the architectures compared on T.
+    accept now. `attempts` are audits begun, `live` the architectures compared on T, `device` the
+    kind of device that trains.
     """
 
     config: RunConfig
@@ -28,6 +29,7 @@ class Situation:
     walk: guarantees.Walk = guarantees.EMPTY
     attempts: int = 0
     live: int = 1
+    device: str = ""
 
     @property
     def price(self) -> float:
@@ -78,6 +80,8 @@ def fitted(now: Situation) -> curves.Curves:
     return curves.fit(points, config.seed, CurveModel.LAST_VALUE if early else config.curves)
 
 
-def paper_shares(now: Situation) -> bool:
-    """Tell whether sets are shares of X by rank, as in the paper's tables."""
-    return now.config.target.criterion is Criterion.PER_S
+def compute_to(now: Situation, grid: FloatArray, steps: int) -> FloatArray:
+    """Return compute dollars, spent and planned, once `steps` equal steps reach B' [grid]."""
+    model = costs.fit_compute(now.records, now.config.cost_model)
+    seconds = model.path_seconds(now.trained, grid, steps)
+    return now.spent + seconds * costs.compute_dollars(1.0, now.config.prices, now.device)
