@@ -101,7 +101,7 @@ def committed(c: dict[str, Any]) -> Iterator[Check]:
     level = 0.8 * c["alpha"] * 0.2 ** (c["attempt"] - 1)
     yield isclose(c["level"], level), f"attempt {c['attempt']} may spend {level:.3g} of alpha"
     cuts, sizes = c["thresholds"], c["sizes"]
-    nested = sorted(cuts) == cuts and sorted(sizes) == sizes
+    nested = [sorted(cuts), sorted(sizes)] == [cuts, sizes]
     yield nested and len(cuts) == len(sizes) == len(c["forecasts"]) > 0, "the sets are nested"
     allowed = [allowance(c["epsilon"], c["n"], size) for size in sizes]
     yield c["allowances"] == allowed, "the allowances follow from epsilon and the sizes"
@@ -131,9 +131,9 @@ def delivered(
 def as_hashed(c: dict[str, Any], labels: Labels) -> Iterator[Check]:
     """Compare image by image, where the certificate has the hash of the machine's labels."""
     machine = sorted((i, label) for i, (source, label) in labels.items() if source == "machine")
-    lines = "".join(f"{item} {label}\n" for item, label in machine)
-    if c["kind"] == "audit" or "labels_sha256" in c:
-        same = hashlib.sha256(lines.encode()).hexdigest() == c["labels_sha256"]
+    lines = "".join(f"{item} {label}\n" for item, label in machine).encode()
+    if "frozen" in c or "labels_sha256" in c:
+        same = hashlib.sha256(lines).hexdigest() == c["labels_sha256"]
         yield same, "each machine label is the one that was delivered"
 
 
