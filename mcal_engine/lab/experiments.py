@@ -16,7 +16,7 @@ from mcal_engine.lab.baselines import Result, judge
 from mcal_engine.lab.coverage import coverage
 from mcal_engine.lab.figures import Level, Line, Panel
 from mcal_engine.lab.recording import Recording
-from mcal_engine.lab.replay import records, replay
+from mcal_engine.lab.replay import Clock, records, replay
 from mcal_engine.lab.tables import dollars, per_cent, table
 from mcal_engine.lab.truth import true_rates
 from mcal_engine.options import run_config
@@ -68,6 +68,11 @@ class Outcome:
     figures: Mapping[str, tuple[Panel, ...]] = field(default_factory=dict)
 
 
+def clock(options: argparse.Namespace) -> Clock:
+    """Return how long trainings take, as the options say."""
+    return Clock(options.seconds_scale, options.seconds_per_image)
+
+
 Experiment = Callable[[Sequence[Run], argparse.Namespace], Outcome]
 
 
@@ -83,7 +88,7 @@ def baselines(runs: Sequence[Run], options: argparse.Namespace) -> Outcome:
             config,
             options.deltas,
             given=run.given,
-            seconds_scale=options.seconds_scale,
+            clock=clock(options),
         )
         result[run.name] = found
         texts.append(f"{run.name}\n{_judged(found, config)}")
@@ -194,7 +199,7 @@ def prices(runs: Sequence[Run], options: argparse.Namespace) -> Outcome:
     """What each run costs and delivers under other prices, targets, draws of T."""
     rows: list[Result] = []
     for run, config in varied(runs, options):
-        found = run.replay(config, seconds_scale=options.seconds_scale)
+        found = run.replay(config, clock=clock(options))
         rows.append(
             {
                 "run": run.name,
@@ -259,7 +264,7 @@ def cover(runs: Sequence[Run], options: argparse.Namespace) -> Outcome:
     data, B_0 and trainings. Replays that outgrew their recording have no final cost: left out.
     """
     replays = [
-        run.replay(config, seconds_scale=options.seconds_scale)
+        run.replay(config, clock=clock(options))
         | {"run": run.name, "epsilon": config.target.epsilon}
         for run, config in varied(runs, options)
     ]

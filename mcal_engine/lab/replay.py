@@ -8,13 +8,13 @@ for: the recorded ones, up to the recorded size that is nearest to the one wante
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mcal_engine import mcal, measuring, simulate
 from mcal_engine.errors import DataError
-from mcal_engine.lab.recording import Recording, digest
+from mcal_engine.lab.recording import Recording, Round, digest
 from mcal_engine.learner import TrainedModel
 from mcal_engine.types import (
     Finished,
@@ -33,6 +33,36 @@ from mcal_engine.types import (
 )
 
 Step = tuple[McalState, Request]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How long recorded trainings take in a replay: times `scale`, for other hardware.
+
+    With `per_image` a training takes so many seconds per image of B, whatever was recorded: the
+    paper's price of $0.0023 to $0.0028 is 2.3 to 2.8 s at $3.6 per hour.
+    """
+
+    scale: float = 1.0
+    per_image: float | None = None
+
+    def told(self, taken: Round, arch: str) -> TrainedModel:
+        """Return a recorded training as if it had taken that long."""
+        take, flat = taken.take(arch), self.per_image is not None
+        return TrainedModel(
+            scores=take.scores(),
+            train_seconds=(
+                take.train_seconds * self.scale
+                if self.per_image is None
+                else taken.train_size * self.per_image
+            ),
+            score_seconds=take.score_seconds * self.scale,
+            samples_shown=taken.train_size if flat else take.samples_shown,
+            device=take.device,
+        )
+
+
+RECORDED = Clock()
 
 
 def settings(recording: Recording, prices: Prices, target: Target) -> RunConfig:
@@ -58,18 +88,18 @@ def replay(
     config: RunConfig,
     *,
     given: IntArray | None = None,
-    seconds_scale: float = 1.0,
+    clock: Clock = RECORDED,
     watch: simulate.Watcher = lambda record: None,
 ) -> dict[str, object]:
     """Run the engine over a recording; return `simulate.report` and what is said of the replay.
 
     `truth` and `given` (people's answers) must be the recorded ones; `config` may differ in all
-    but data and architectures: another seed draws another T and audit order. `seconds_scale`
-    multiplies the recorded seconds. Where the engine wants a larger B than there is, it is told
+    but data and architectures: another seed draws another T and audit order. `clock` says how
+    long trainings took. Where the engine wants a larger B than there is, it is told
     to stop after the last round, and `stop_reason` says so. Raises `DataError`.
     """
     began = time.perf_counter()
-    driver = _driver(recording, truth, config, given, seconds_scale)
+    driver = _driver(recording, truth, config, given, clock)
     end = _to_the_end(mcal.start(driver.config), driver, watch)
     return _report(end, driver) | {"wall_seconds": time.perf_counter() - began}
 
@@ -81,14 +111,14 @@ def stopped_at(
     path: tuple[int, ...],
     *,
     given: IntArray | None = None,
-    seconds_scale: float = 1.0,
+    clock: Clock = RECORDED,
 ) -> dict[str, object]:
     """Return the result of visiting the rounds `path` and stopping at the last of them.
 
     No rule is asked on the way; S, audit and money at the end are the engine's own.
     """
     began = time.perf_counter()
-    driver = _driver(recording, truth, config, given, seconds_scale)
+    driver = _driver(recording, truth, config, given, clock)
     driver.path = path
     end = _to_the_end(_before_last(driver, path), driver, lambda record: None)
     return _report(end, driver) | {"wall_seconds": time.perf_counter() - began}
@@ -98,7 +128,7 @@ def records(
     recording: Recording, truth: IntArray, config: RunConfig, *, given: IntArray | None = None
 ) -> list[IterationRecord]:
     """Return what T shows after each recorded round, all of them visited, nothing planned."""
-    driver = _driver(recording, truth, config, given, 1.0)
+    driver = _driver(recording, truth, config, given, RECORDED)
     driver.path = tuple(range(1, len(recording.rounds) + 1))
     state, request = _before_last(driver, driver.path)
     answer = driver.answer(request)
@@ -114,9 +144,9 @@ class Replay(simulate.Driver):
         config: RunConfig,
         oracle: simulate.Oracle,
         recording: Recording,
-        seconds_scale: float = 1.0,
+        clock: Clock = RECORDED,
     ) -> None:
-        self.player = Player(recording, seconds_scale)
+        self.player = Player(recording, clock)
         super().__init__(config, oracle, self.player)
         self.config, self.recording = config, recording
         self.path: tuple[int, ...] | None = None
@@ -160,8 +190,8 @@ class Replay(simulate.Driver):
 class Player:
     """A learner that answers with the recorded scores and seconds of one round."""
 
-    def __init__(self, recording: Recording, seconds_scale: float) -> None:
-        self.recording, self.scale = recording, seconds_scale
+    def __init__(self, recording: Recording, clock: Clock) -> None:
+        self.recording, self.clock = recording, clock
         self.round = 0
 
     def train_and_score(
@@ -174,14 +204,7 @@ class Player:
         features: bool = False,
     ) -> TrainedModel:
         """Return what was recorded, whatever is asked. Raises `DataError` for an unknown `arch`."""
-        take = self.recording.rounds[self.round - 1].take(arch)
-        return TrainedModel(
-            scores=take.scores(),
-            train_seconds=take.train_seconds * self.scale,
-            score_seconds=take.score_seconds * self.scale,
-            samples_shown=take.samples_shown,
-            device=take.device,
-        )
+        return self.clock.told(self.recording.rounds[self.round - 1], arch)
 
 
 def _driver(
@@ -189,7 +212,7 @@ def _driver(
     truth: IntArray,
     config: RunConfig,
     given: IntArray | None,
-    seconds_scale: float,
+    clock: Clock,
 ) -> Replay:
     about = recording.about
     answers = truth if given is None else given
@@ -203,7 +226,7 @@ def _driver(
         raise DataError(f"only {', '.join(about.archs)} was recorded")
     if config.acquisition == "k_center":
         config = replace(config, acquisition="margin")  # its picks are replaced, and need features
-    return Replay(config, simulate.Oracle(truth, given), recording, seconds_scale)
+    return Replay(config, simulate.Oracle(truth, given), recording, clock)
 
 
 def _to_the_end(step: Step, driver: Replay, watch: simulate.Watcher) -> tuple[McalState, Finished]:

@@ -8,7 +8,7 @@ import pytest
 
 from mcal_engine import simulate
 from mcal_engine.errors import DataError
-from mcal_engine.lab.replay import replay, settings, stopped_at
+from mcal_engine.lab.replay import Clock, replay, settings, stopped_at
 from mcal_engine.lab.tape import Tape
 from mcal_engine.types import CertificateKind, Criterion, Prices, Target
 from tests.engine.lab.support import SIZES, job, recorded
@@ -83,12 +83,18 @@ def test_only_recorded_training_sets_are_visited(made, truth):
 
 
 def test_seconds_are_the_recorded_ones_times_the_scale(made, truth):
-    result = replay(made, truth, plan(made), seconds_scale=3.0)
+    result = replay(made, truth, plan(made), clock=Clock(3.0))
     for record, number in zip(result["iterations"], result["visited"], strict=True):
         taken = made.rounds[number - 1].take()
         assert record["train_seconds"] == pytest.approx(3 * taken.train_seconds)
     spent = sum(r["train_seconds"] + r["score_seconds"] for r in result["iterations"])
     assert result["cost"]["compute"] == pytest.approx(spent / 1000)
+
+
+def test_a_training_may_be_priced_per_image(made, truth):
+    result = replay(made, truth, plan(made), clock=Clock(0.0, per_image=2.5))
+    trained = sum(record["train_size"] for record in result["iterations"])
+    assert result["cost"]["compute"] == pytest.approx(trained * 0.0025)
 
 
 def test_another_seed_draws_another_test_set_from_the_same_trainings(made, truth):
