@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from mcal_engine.types import IntArray
 
+CHUNK = 65_536
+"""Digests held at a time, 4 MiB with their objects."""
+
 
 def hash_order(key: str, items: IntArray) -> IntArray:
     """Return the items sorted by SHA-256(key || item): a reproducible random order.
@@ -41,10 +44,12 @@ def hash_draw(key: str, items: IntArray, count: int) -> IntArray:
 def _digests(key: str, items: IntArray) -> NDArray[np.uint64]:
     """Return the first 64 bits of SHA-256(key | item), the item as 8 bytes, big-endian."""
     copy = hashlib.sha256(key.encode() + b"|").copy
-    raw = items.astype(">u8").tobytes()
-    found = []
-    for start in range(0, len(raw), 8):
-        one = copy()
-        one.update(raw[start : start + 8])
-        found.append(one.digest())
-    return np.frombuffer(b"".join(found), dtype=">u8")[::4].astype(np.uint64)
+    found = np.empty(len(items), dtype=np.uint64)
+    for first in range(0, len(items), CHUNK):
+        raw, digests = items[first : first + CHUNK].astype(">u8").tobytes(), []
+        for start in range(0, len(raw), 8):
+            one = copy()
+            one.update(raw[start : start + 8])
+            digests.append(one.digest())
+        found[first : first + CHUNK] = np.frombuffer(b"".join(digests), dtype=">u8")[::4]
+    return found

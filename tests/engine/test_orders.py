@@ -32,6 +32,12 @@ def test_hash_order_depends_on_the_key_and_not_on_the_order_given():
     assert np.array_equal(np.sort(one), items)
 
 
+def test_chunks_change_nothing(monkeypatch):
+    whole = hash_order("a", np.arange(100))
+    monkeypatch.setattr(orders, "CHUNK", 7)
+    assert np.array_equal(hash_order("a", np.arange(100)), whole)
+
+
 def test_equal_digests_go_by_item_number(monkeypatch):
     monkeypatch.setattr(orders, "_digests", lambda key, items: np.zeros(len(items), np.uint64))
     assert hash_order("a", np.array([5, 2, 9])).tolist() == [2, 5, 9]
