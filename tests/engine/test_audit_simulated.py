@@ -72,3 +72,15 @@ def test_a_world_holds_the_wrong_labels_it_says():
     found = [int(wrong[level <= j].sum()) for j in range(3)]
     assert found == list(SMALL.errors)
     assert [int((level <= j).sum()) for j in range(3)] == list(SMALL.sizes)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_moments_that_matter_are_enough(seed):
+    level, wrong = SMALL.draw(np.random.default_rng(seed))
+    rule = Rule.of(SMALL)
+    whole = sim_audit.followed(rule, *sim_audit.counts(SMALL, level, wrong))
+    few = sim_audit.followed(rule, *sim_audit.key_counts(SMALL, level, wrong))
+    for every, some in ((whole.own, few.own), (whole.strict, few.strict)):
+        assert np.array_equal(every == sim_audit.NEVER, some == sim_audit.NEVER)
+        for j in np.flatnonzero(every < sim_audit.NEVER):
+            assert np.array_equal(whole.found[every[j]], few.found[some[j]])
