@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mcal_engine.types import IntArray
 
 CHUNK = 65_536
-"""Digests held at a time, 4 MiB with their objects."""
+"""Digests held at a time, about 7 MiB."""
 
 
 def hash_order(key: str, items: IntArray) -> IntArray:
