@@ -18,7 +18,7 @@ from mcal_engine.selection import ACQUISITIONS
 
 def main(arguments: list[str] | None = None) -> int:
     """Record one run. Returns 0, or 2 for wrong input with one line that says what."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         _record(options)
     except EngineError as error:
@@ -27,9 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mcal_engine.lab.record", description=__doc__)
-    add = parser.add_argument
+def parser() -> argparse.ArgumentParser:
+    """Return the options of a recording."""
+    made = argparse.ArgumentParser(prog="mcal_engine.lab.record", description=__doc__)
+    add = made.add_argument
     add("--data", type=Path, required=True, help=".npz file, IDX folder, or folder per class")
     add("--out", type=Path, required=True, metavar="FILE.npz")
     add("--sizes", default="", help="sizes of B in per cent of N, such as 1,1.5,2,3,4")
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default=None, help="cpu, cuda, mps; by default the best there is")
     add("--test-share", type=float, default=0.015, help="T as a share of N, for the file only")
     add("--resume", action="store_true", help="go on with FILE.npz after its last round")
-    return parser
+    return made
 
 
 def _record(options: argparse.Namespace) -> None:
