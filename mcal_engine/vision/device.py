@@ -66,13 +66,13 @@ def available_cores() -> int:
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:
     """Return bf16 autocast where the device has units for it; full float32 elsewhere."""
-    if device.type == "cuda" or (device.type == "cpu" and _cpu_multiplies_bf16()):
+    if device.type == "cuda" or (device.type == "cpu" and cpu_multiplies_bf16()):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 
 
 @cache
-def _cpu_multiplies_bf16() -> bool:
+def cpu_multiplies_bf16() -> bool:
     """Return whether this CPU multiplies bf16 (AMX or AVX512-BF16): two to four times float32."""
     found = torch.cpu.get_capabilities()
     return bool(found.get("amx_bf16") or found.get("avx512_bf16"))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mcal_engine.errors import DataError
-from mcal_engine.vision.recipes import DROPS, Recipe, optimizer_of
+from mcal_engine.vision.recipes import DROPS, Recipe, optimizer_of, suited
 
 
 def rates(recipe: Recipe, steps: int) -> list[float]:
@@ -71,3 +71,19 @@ def test_a_senseless_recipe_is_refused_in_words(wrong, words):
 
 def test_every_field_is_plain_so_that_a_job_can_carry_it():
     assert all(type(value) in {int, float, bool, str} for value in vars(Recipe.paper()).values())
+
+
+@pytest.mark.parametrize("arch", ["paper_cnn18", "paper_resnet50"])
+def test_the_papers_networks_get_the_papers_recipe(arch):
+    assert suited(arch, channels=3) == Recipe.paper()
+
+
+def test_the_small_net_keeps_the_defaults_and_flips_are_kept():
+    assert suited("cnn_small", channels=1, flip=False) == Recipe(flip=False)
+    assert all(not suited(a, channels=3, flip=False).flip for a in ("cnn_fast", "paper_cnn18"))
+
+
+def test_the_fast_net_takes_what_was_measured_for_grey_and_colour():
+    grey, colour = (suited("cnn_fast", channels=c) for c in (1, 3))
+    assert (grey.epochs, grey.min_steps, grey.pad) == (30, 800, 2)
+    assert (colour.epochs, colour.min_steps, colour.pad) == (20, 1200, 4)
