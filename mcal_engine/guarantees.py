@@ -342,11 +342,14 @@ def certificate(
     seed: int,
     configurations: int = 1,
 ) -> dict[str, object]:
-    """Return everything needed to recompute the promise, ready for JSON."""
+    """Return everything needed to recompute the promise, ready for JSON.
+
+    `forced`: the budget chose the one set there is, and its bound may exceed its allowance.
+    """
     bounded = target.criterion is Criterion.OVERALL
     accepted = result.accepted
     return {
-        "kind": target.certificate.value,
+        "kind": CertificateKind.TEST_SET.value,
         "promise": "estimated with a margin" if bounded else "estimate without a margin",
         "criterion": target.criterion.value,
         "epsilon": target.epsilon,
@@ -364,6 +367,7 @@ def certificate(
         "bounds": list(result.bounds),
         "allowances": list(result.allowances),
         "start": result.start,
+        "forced": len(candidates.sizes) == 1,
         "accepted": accepted,
         "theta": None if accepted is None else candidates.thetas[accepted],
         "threshold": None if accepted is None else candidates.thresholds[accepted],

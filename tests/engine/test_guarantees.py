@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from mcal_engine import guarantees
-from mcal_engine.types import THETAS, Criterion, Target
+from mcal_engine.errors import InvalidAnswerError
+from mcal_engine.types import THETAS, CertificateKind, Criterion, Target
+from tests.engine import support
 
 
 def exact_cdf(k, population, wrong, sample):
@@ -26,6 +28,7 @@ def samples(draw):
     return population, sample, draw(st.integers(0, sample))
 
 
+@settings(deadline=None)
 @given(samples(), st.integers(0, 60))
 def test_the_hypergeometric_cdf_is_exact(drawn, wrong):
     population, sample, k = drawn
@@ -34,6 +37,7 @@ def test_the_hypergeometric_cdf_is_exact(drawn, wrong):
     assert found == pytest.approx(float(exact_cdf(k, population, wrong, sample)), abs=1e-10)
 
 
+@settings(deadline=None)
 @given(samples(), st.sampled_from([0.01, 0.025, 0.1]))
 def test_the_upper_bound_is_the_largest_number_still_plausible(drawn, level):
     population, sample, k = drawn
@@ -68,6 +72,7 @@ def test_a_small_set_may_not_use_up_the_whole_allowance():
     assert guarantees.allowance(0.3, 100, 10) == 5
 
 
+@settings(deadline=None)
 @given(st.decimals("0.001", "0.999", places=3), st.integers(1, 10**6), st.integers(0, 10**6))
 def test_the_allowance_is_exact(epsilon, n, size):
     exact = Fraction(epsilon)
@@ -133,6 +138,7 @@ def test_the_walk_starts_with_room_for_two_wrong_test_images():
     assert walk.accepted is not None
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=20, max_size=20), st.sampled_from([0.01, 0.05, 0.2]))
 def test_where_the_walk_starts_never_looks_at_labels(wrong, epsilon):
     made = candidates(lambda theta: 0.0)
@@ -202,7 +208,7 @@ def test_a_set_is_named_by_the_smallest_share_that_takes_it():
     assert (walk.size, THETAS[walk.accepted]) == (6000, 0.75)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(40, 400), st.integers(15, 25), st.sampled_from([0.02, 0.05, 0.1]))
 def test_the_planners_largest_rate_is_what_the_walk_would_accept(tests, times, epsilon):
     target, size = Target(epsilon), tests * times
@@ -234,6 +240,116 @@ def test_the_certificate_can_be_recomputed_from_itself():
     assert walk.size == paper["machine_labels"]
     assert walk.wrong == paper["wrong_at_most"]
     assert paper["promise"] == "estimated with a margin"
+
+
+def test_architectures_compared_on_the_same_test_set_share_alpha():
+    made, target = candidates(lambda theta: 0.1 * theta**2), Target(0.05)
+    three = guarantees.walk(made, target, configurations=3)
+    third = guarantees.walk(made, Target(0.05, alpha=0.05 / 3))
+    assert three == third
+    assert three.size < guarantees.walk(made, target).size
+    paper = guarantees.certificate(made, three, target, "hash", 7, 3)
+    assert (paper["configurations"], paper["level"]) == (3, pytest.approx(0.05 / 6))
+
+
+# --- the sets of a pool -----------------------------------------------------------------------
+
+
+def a_pool(n=2000, **target):
+    """Return (pool, scores, settings): an error and an uncertainty that grow with the item."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, n)
+    marked = rng.choice(n, 200, replace=False)
+    wrong = rng.random(n) < 0.3 * (np.arange(n) / n) ** 2
+    known = np.full(n, -1)
+    known[marked] = labels[marked]
+    view = support.scores(np.arange(n) / n, np.where(wrong, (labels + 1) % 4, labels))
+    view = replace(view, entropy=(1 - view.uncertainty).astype(np.float32))
+    settings = support.config(n, **target)
+    return support.pool(n, marked=marked, labels=known), view, settings
+
+
+def with_criterion(settings, criterion, **target):
+    return replace(settings, target=replace(settings.target, criterion=criterion, **target))
+
+
+def test_sets_are_counted_by_the_measure_of_the_settings():
+    seen, view, settings = a_pool()
+    by_margin = guarantees.count_candidates(seen, view, settings)
+    reversed_order = replace(settings, confidence="entropy")
+    by_entropy = guarantees.count_candidates(seen, view, reversed_order)
+    assert by_margin.sizes == by_entropy.sizes
+    assert by_margin.errors[4] < by_entropy.errors[4]
+    assert by_margin.errors[-1] == by_entropy.errors[-1]
+
+
+def test_a_measure_that_was_not_reported_is_refused():
+    seen, view, settings = a_pool()
+    with pytest.raises(InvalidAnswerError, match="least_confidence"):
+        guarantees.count_candidates(seen, view, replace(settings, confidence="least_confidence"))
+
+
+def test_plug_in_judges_the_remainder_in_steps_of_one_per_cent():
+    seen, view, settings = a_pool()
+    settings = with_criterion(settings, Criterion.PLUG_IN)
+    coarse = guarantees.count_candidates(seen, view, settings)
+    fine = guarantees.judged_candidates(seen, view, settings)
+    assert fine.sizes == tuple(18 * k for k in range(1, 101))
+    assert set(coarse.sizes) <= set(fine.sizes)
+    most = guarantees.walk(fine, settings.target).size
+    assert most >= guarantees.walk(coarse, settings.target).size
+
+
+@pytest.mark.parametrize("criterion", [Criterion.OVERALL, Criterion.PER_S])
+def test_the_other_criteria_judge_the_grid_of_theta(criterion):
+    seen, view, settings = a_pool()
+    settings = with_criterion(settings, criterion)
+    counted = guarantees.count_candidates(seen, view, settings)
+    assert guarantees.judged_candidates(seen, view, settings) == counted
+    assert counted.sizes[9] == (900 if criterion is Criterion.OVERALL else 1000)
+
+
+def test_a_budgets_set_is_taken_whatever_its_error():
+    seen, view, settings = a_pool()
+    found = guarantees.forced_candidates(seen, view, settings, 1700)
+    walk = guarantees.forced_walk(found, settings.target)
+    assert (found.sizes, walk.size) == ((1700,), 1700)
+    wrong = sum(found.errors)
+    assert (
+        walk.wrong
+        == guarantees.wrong_upper_bound(1700 + found.tests[0], found.tests[0], wrong, 0.025) - wrong
+    )
+    assert walk.wrong > walk.allowances[0]
+    assert guarantees.certificate(found, walk, settings.target, "hash", 7)["forced"]
+
+
+def test_a_budget_that_leaves_nothing_to_the_machine_takes_nothing():
+    seen, view, settings = a_pool()
+    found = guarantees.forced_candidates(seen, view, settings, 0)
+    assert guarantees.forced_walk(found, settings.target).accepted is None
+
+
+def test_an_empty_remainder_has_empty_sets():
+    _, view, settings = a_pool()
+    full = support.pool(2000, train=range(2000), labels=np.zeros(2000))
+    for criterion in Criterion:
+        chosen = with_criterion(settings, criterion)
+        assert sum(guarantees.judged_candidates(full, view, chosen).sizes) == 0
+    assert guarantees.forced_candidates(full, view, settings, 5).sizes == (0,)
+
+
+def test_the_audit_judges_eq_2_only():
+    audit = Target(0.05, certificate=CertificateKind.AUDIT)
+    assert guarantees.is_audited(audit)
+    assert not guarantees.is_audited(replace(audit, criterion=Criterion.PLUG_IN))
+    assert not guarantees.is_audited(Target(0.05))
+
+
+def test_a_paper_mode_never_names_the_audit():
+    made = candidates(lambda theta: 0.0)
+    target = Target(0.05, criterion=Criterion.PLUG_IN, certificate=CertificateKind.AUDIT)
+    paper = guarantees.certificate(made, guarantees.walk(made, target), target, "hash", 7)
+    assert paper["kind"] == "test_set"
 
 
 def test_a_plug_in_certificate_claims_no_margin():
