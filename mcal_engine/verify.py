@@ -15,13 +15,15 @@ from math import isclose
 from pathlib import Path
 from typing import Any
 
-from mcal_engine.verify_numbers import allowance, evidence, smallest_allowance, walk
+from mcal_engine.verify_numbers import BUDGET, allowance, verdict, walk
 
-BUDGET = "bounded by an audit"
-"""The promise on the one set that a budget chose: its bound, not a target, was proved."""
 Check = tuple[bool, str]
 Labels = dict[int, tuple[str, int | None]]
 """(source, class) of each image, by its number from 0."""
+UNREADABLE = (
+    *(OSError, csv.Error, LookupError, TypeError, ValueError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
 WHAT_IS_FROZEN = (
     *("criterion", "epsilon", "alpha", "n", "seed", "confidence", "attempt", "level", "arch"),
     *("model", "scores_sha256", "thresholds", "sizes", "allowances", "forecasts", "excluded"),
@@ -33,15 +35,14 @@ def main(arguments: list[str]) -> int:
     try:
         certificate_path, labels_path = arguments
         held = json.loads(Path(certificate_path).read_text("utf-8"))
-        content, checks = held.get("content", held), []
-        if "content" in held:
-            checks.append((held["sha256"] == sha256(content), "the file's checksum fits"))
+        content = held.get("content", held)
+        checks = list(stored(held, content)) if "content" in held else []
         labels = read_labels(labels_path)
         by_audit = (content["kind"], content["criterion"]) == ("audit", "overall")
         checks += (audited if by_audit else tested)(content, labels)
         promise = "{promise}: at most {wrong_at_most} of {machine_labels} machine labels are wrong"
         sentence = promise.format(**content)
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except UNREADABLE as error:
         sys.stderr.write(f"cannot be checked: {type(error).__name__}: {error}\n")
         return 2
     lines = [f"{'ok    ' if ok else 'FAILED'}  {text}" for ok, text in checks]
@@ -49,6 +50,17 @@ def main(arguments: list[str]) -> int:
     lines.append(f"The certificate {f'holds. {sentence}' if holds else 'DOES NOT hold.'}\n")
     sys.stdout.write("\n".join(lines))
     return 0 if holds else 1
+
+
+def stored(held: dict[str, Any], content: dict[str, Any]) -> Iterator[Check]:
+    """Check the file around a certificate: checksums, and what was stored before the audit."""
+    yield held["sha256"] == sha256(content), "the file's checksum fits"
+    before = held.get("commitments")
+    if before is not None and "frozen" in content:
+        known = {
+            row["content"]["frozen"] for row in before if sha256(row["content"]) == row["sha256"]
+        }
+        yield content["frozen"] in known, "the frozen hash was stored before the first label"
 
 
 def sha256(content: object) -> str:
@@ -148,28 +160,6 @@ def told(entry: dict[str, Any], labels: Labels) -> bool:
     if entry["answer"] is None:
         return source != "machine"
     return label == entry["answer"] and source == "human"
-
-
-def verdict(c: dict[str, Any], prefix: list[dict[str, Any]]) -> tuple[int | None, int]:
-    """Return the certified set and how many wrong labels it may hold.
-
-    A set is certified once its own evidence, in which found errors count as corrected, and that
-    of every smaller set, in which they do not, ever reached 1 / level.
-    """
-    if c["promise"] == BUDGET:
-        n, k = len(prefix), sum(entry["machine"] != entry["answer"] for entry in prefix)
-        return 0, smallest_allowance(n, k, c["sizes"][0], c["forecasts"][0], c["level"])
-    best, wrong, below = None, 0, True
-    for j in range(len(c["sizes"])):
-        inside = [e for e in prefix if e["uncertainty"] <= c["thresholds"][j]]
-        wrong_ones = [e["machine"] != e["answer"] for e in inside]
-        strict, own = evidence(
-            wrong_ones, c["sizes"][j], c["allowances"][j], c["forecasts"][j], c["level"]
-        )
-        if below and own:
-            best, wrong = j, c["allowances"][j] - (sum(wrong_ones) if strict else 0)
-        below = below and strict
-    return best, wrong
 
 
 # --- certificate B and the paper's modes: a fixed sample --------------------------------------

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal
 from math import exp, inf, lgamma, log, log1p
+from typing import Any
+
+BUDGET = "bounded by an audit"
+"""The promise on the one set that a budget chose: its bound, not a target, was proved."""
 
 
 def allowance(epsilon: float, n: int, size: int) -> int:
@@ -29,6 +33,27 @@ def log_sum(values: Sequence[float]) -> float:
 
 
 # --- certificate A ----------------------------------------------------------------------------
+
+
+def verdict(c: dict[str, Any], prefix: list[dict[str, Any]]) -> tuple[int | None, int]:
+    """Return the certified set and how many wrong labels it may hold.
+
+    A set is certified once its own evidence, in which found errors count as corrected, and that
+    of every smaller set, in which they do not, ever reached 1 / level.
+    """
+    if c["promise"] == BUDGET:
+        n, k = len(prefix), sum(entry["machine"] != entry["answer"] for entry in prefix)
+        return 0, smallest_allowance(n, k, c["sizes"][0], c["forecasts"][0], c["level"])
+    best, wrong, below = None, 0, True
+    for j in range(len(c["sizes"])):
+        inside = [e for e in prefix if e["uncertainty"] <= c["thresholds"][j]]
+        wrong_ones = [e["machine"] != e["answer"] for e in inside]
+        plan = (c["sizes"][j], c["allowances"][j], c["forecasts"][j], c["level"])
+        strict, own = evidence(wrong_ones, *plan)
+        if below and own:
+            best, wrong = j, c["allowances"][j] - (sum(wrong_ones) if strict else 0)
+        below = below and strict
+    return best, wrong
 
 
 def log_path(size: int, wrong: int, n: int, k: int) -> float:

@@ -125,6 +125,17 @@ def test_it_imports_nothing_of_the_engine():
         assert {n for n in names if n.startswith("mcal_engine")} <= {"mcal_engine.verify_numbers"}
 
 
+def test_what_was_stored_before_the_audit_is_compared(delivery):
+    content = {"frozen": delivery.document["frozen"], "key": delivery.document["key"]}
+    row = {"content": content, "sha256": audit.sealed(content)["sha256"]}
+    held = audit.sealed(delivery.document)
+    assert delivery.run(held | {"commitments": [row]}) == 0
+    assert delivery.run(held | {"commitments": []}) == 1
+    assert delivery.run(held | {"commitments": [row | {"sha256": "0" * 64}]}) == 1
+    other = {"content": {"frozen": "0" * 64}}
+    assert delivery.run(held | {"commitments": [row | other]}) == 1
+
+
 # --- it does not ------------------------------------------------------------------------------
 
 
@@ -224,7 +235,11 @@ def test_what_cannot_be_read_is_said(delivery, tmp_path, capsys):
     assert capsys.readouterr().err.count("cannot be checked") == 4
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "null", "{}", '{"content": 1}', '{"kind": "audit"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "3", "null", "{}", '{"content": 1}', '{"kind": "audit"}', "[" * 100_000],
+    ids=["list", "number", "null", "empty", "no content", "no fields", "too deep"],
+)
 def test_odd_files_are_unreadable(delivery, tmp_path, text):
     delivery.check()
     (tmp_path / "odd.json").write_text(text)
@@ -251,7 +266,7 @@ def test_the_bound_of_a_budget_is_recomputed(tmp_path):
     labels[order[:80]] = world.truth[order[:80]]
     answers = (order, labels, world.pred, world.unsure, world.pool.excluded)
     document = audit.document(frozen, *answers, config=world.config, forced=True)
-    assert document["promise"] == verify.BUDGET == audit.BOUNDED
+    assert document["promise"] == verify_numbers.BUDGET == audit.BOUNDED
     assert document["machine_labels"] == frozen.sizes[0] - 80
     delivery.labels[order[80:]] = world.pred[order[80:]]
     wrong = document["wrong_at_most"]
@@ -311,6 +326,11 @@ def test_a_changed_test_set_certificate_is_noticed(tmp_path, field):
     assert check_tested(tmp_path, document | {field: changed(document[field])}) in {1, 2}
 
 
+def test_the_papers_modes_hold_whatever_certificate_was_asked_for(tmp_path):
+    document = counted_on_t(Criterion.PER_S) | {"kind": "audit"}
+    assert check_tested(tmp_path, document) == 0
+
+
 def test_machine_labels_beyond_the_certificate_are_noticed(tmp_path):
     document = counted_on_t()
     assert check_tested(tmp_path, document, document["machine_labels"] + 1) == 1
@@ -349,7 +369,9 @@ def test_both_mix_the_same_numbers_of_wrong_labels():
         assert [weight for _, weight in other] == pytest.approx(weights.tolist(), abs=1e-9)
 
 
-@given(st.integers(0, 4000), st.integers(1, 600), st.floats(0, 1), st.sampled_from([0.0251, 0.2999]))
+@given(
+    st.integers(0, 4000), st.integers(1, 600), st.floats(0, 1), st.sampled_from([0.0251, 0.2999])
+)
 def test_both_bound_a_fixed_sample_alike(size, tests, rate, level):
     errors = int(rate * tests)
     expected = guarantees.wrong_upper_bound(size + tests, tests, errors, level) - errors
