@@ -27,6 +27,7 @@ from mcal_engine.types import (
     Target,
 )
 
+ROUNDING = 1e-9  # a probability this near to a level, relatively, is equal to it
 SPARE = 2
 """The walk starts where this many wrong test images would still pass, or as many as can."""
 FINE_STEPS = 100
@@ -69,7 +70,7 @@ def wrong_upper_bound(population: int, sample: int, seen: int, level: float) -> 
     low, high = seen, population - (sample - seen)  # the least and most that were possible
     while low < high:
         middle = (low + high + 1) // 2
-        if hypergeometric_cdf(seen, population, middle, sample) > level:
+        if hypergeometric_cdf(seen, population, middle, sample) > level * (1 + ROUNDING):
             low = middle
         else:
             high = middle - 1
