@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add("--figures", action=argparse.BooleanOptionalAction, default=True)
     add("--seconds-scale", type=float, default=1.0, help="other hardware: times the seconds")
     add("--seconds-per-image", type=float, default=None, help="of B, in place of the recorded")
+    add("--seconds-per-sample", type=float, default=None, help="shown, in place of the recorded")
     add("--deltas", type=_numbers(float), default=DELTAS, help="naive batches, per cent of X")
     add("--seeds", type=_numbers(int), default=(), help="draws of T and of the audit's order")
     add("--label-prices", type=_numbers(float), default=(), metavar="A,B")

@@ -13,10 +13,11 @@ from typing import Any
 
 from mcal_engine.lab import backtest
 from mcal_engine.lab.baselines import Result, judge
+from mcal_engine.lab.clock import Clock
 from mcal_engine.lab.coverage import coverage
 from mcal_engine.lab.figures import Level, Line, Panel
 from mcal_engine.lab.recording import Recording
-from mcal_engine.lab.replay import Clock, records, replay
+from mcal_engine.lab.replay import records, replay
 from mcal_engine.lab.tables import dollars, per_cent, table
 from mcal_engine.lab.truth import true_rates
 from mcal_engine.options import run_config
@@ -70,7 +71,7 @@ class Outcome:
 
 def clock(options: argparse.Namespace) -> Clock:
     """Return how long trainings take, as the options say."""
-    return Clock(options.seconds_scale, options.seconds_per_image)
+    return Clock(options.seconds_scale, options.seconds_per_image, options.seconds_per_sample)
 
 
 Experiment = Callable[[Sequence[Run], argparse.Namespace], Outcome]

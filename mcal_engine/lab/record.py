@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from mcal_engine import datasets
 from mcal_engine.errors import DataError, EngineError
@@ -40,7 +41,13 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--acquisition", choices=sorted(ACQUISITIONS), default="margin")
     add("--arch", default="cnn_small", help="one network, or several with commas: a shared B")
-    add("--recipe", action="append", default=[], metavar="KEY=VALUE", help="may be repeated")
+    add(
+        "--recipe",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="in place of the one that suits the first network; may be repeated",
+    )
     add("--given", default="", metavar="FILE.npz:ARRAY", help="people's answers, not the truth")
     add("--limit", type=int, default=None, help="use only so many images, drawn by --seed")
     add("--threads", type=int, default=None)
@@ -53,14 +60,15 @@ def parser() -> argparse.ArgumentParser:
 def _record(options: argparse.Namespace) -> None:
     from mcal_engine.vision.device import describe  # noqa: PLC0415 - torch only where needed
     from mcal_engine.vision.learner import TorchLearner  # noqa: PLC0415
-    from mcal_engine.vision.train import Recipe  # noqa: PLC0415
+    from mcal_engine.vision.recipes import suited  # noqa: PLC0415
 
     changed = recipe_changes(options.recipe)
+    data = datasets.load(options.data, limit=options.limit, seed=options.seed)
+    usual = suited(options.arch.split(",")[0], channels=data.images.shape[3])
     try:
-        recipe = Recipe(**changed)  # type: ignore[arg-type]  # whatever the user typed
+        recipe = replace(usual, **changed)
     except TypeError as error:
         raise DataError(f"no such recipe: {error}") from error
-    data = datasets.load(options.data, limit=options.limit, seed=options.seed)
     learner = TorchLearner(
         data.images,
         len(data.class_names),
@@ -114,9 +122,9 @@ def sizes_of(options: argparse.Namespace, n: int) -> tuple[int, ...]:
     return tuple(sorted({round(n * share / 100) for share in shares}))
 
 
-def recipe_changes(pairs: list[str]) -> dict[str, object]:
+def recipe_changes(pairs: list[str]) -> dict[str, Any]:
     """Return {"epochs": 20, "flip": False} from ["epochs=20", "flip=false"]."""
-    changed: dict[str, object] = {}
+    changed: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:

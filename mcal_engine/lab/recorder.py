@@ -36,7 +36,6 @@ SAME = (
     "acquisition",
     "random_share",
     "archs",
-    "recipe",
 )
 """What must be equal in two jobs for one to go on with the recording of the other."""
 
@@ -165,6 +164,9 @@ def _check_same(found: Recording, job: Job) -> None:
             raise DataError(
                 f"the recording has {name} {getattr(there, name)}, not {getattr(here, name)}"
             )
+    recipe = {name: job.recipe.get(name) for name in there.recipe}  # it may have more by now
+    if recipe != there.recipe:
+        raise DataError(f"the recording has recipe {there.recipe}, not {recipe}")
     if job.sizes[: len(found.sizes)] != found.sizes:
         raise DataError(f"the recording has the sizes {found.sizes}, these are others")
 

@@ -8,13 +8,14 @@ for: the recorded ones, up to the recorded size that is nearest to the one wante
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mcal_engine import mcal, measuring, simulate
 from mcal_engine.errors import DataError
-from mcal_engine.lab.recording import Recording, Round, digest
+from mcal_engine.lab.clock import RECORDED, Clock
+from mcal_engine.lab.recording import Recording, digest
 from mcal_engine.learner import TrainedModel
 from mcal_engine.types import (
     Finished,
@@ -33,36 +34,6 @@ from mcal_engine.types import (
 )
 
 Step = tuple[McalState, Request]
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How long recorded trainings take in a replay: times `scale`, for other hardware.
-
-    With `per_image` a training takes so many seconds per image of B, whatever was recorded: the
-    paper's price of $0.0023 to $0.0028 is 2.3 to 2.8 s at $3.6 per hour.
-    """
-
-    scale: float = 1.0
-    per_image: float | None = None
-
-    def told(self, taken: Round, arch: str) -> TrainedModel:
-        """Return a recorded training as if it had taken that long."""
-        take, flat = taken.take(arch), self.per_image is not None
-        return TrainedModel(
-            scores=take.scores(),
-            train_seconds=(
-                take.train_seconds * self.scale
-                if self.per_image is None
-                else taken.train_size * self.per_image
-            ),
-            score_seconds=take.score_seconds * self.scale,
-            samples_shown=taken.train_size if flat else take.samples_shown,
-            device=take.device,
-        )
-
-
-RECORDED = Clock()
 
 
 def settings(recording: Recording, prices: Prices, target: Target) -> RunConfig:

@@ -80,14 +80,21 @@ def test_going_on_may_add_sizes(tmp_path):
     assert same(record(longer, learner, tmp_path / "short.npz", resume=True), recorded(tmp_path))
 
 
-@pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"acquisition": "random"}, {"recipe": {"epochs": 3}}, {"archs": ("b",)}]
-)
+@pytest.mark.parametrize("change", [{"seed": 1}, {"acquisition": "random"}, {"archs": ("b",)}])
 def test_going_on_with_another_job_is_refused(tmp_path, change):
     recorded(tmp_path, sizes=SIZES[:1])
     made, learner = job()
     with pytest.raises(DataError, match=next(iter(change))):
         record(replace(made, **change), learner, tmp_path / "run.npz", resume=True)
+
+
+def test_going_on_where_recipes_have_learnt_new_settings(tmp_path):
+    made, learner = job(sizes=SIZES[:2], recipe={"epochs": 3})
+    record(made, learner, tmp_path / "run.npz")
+    newer = replace(made, sizes=SIZES[:3], recipe={"epochs": 3, "unheard_of": 0})
+    assert record(newer, learner, tmp_path / "run.npz", resume=True).sizes == SIZES[:3]
+    with pytest.raises(DataError, match="recipe"):
+        record(replace(made, recipe={"epochs": 4}), learner, tmp_path / "run.npz", resume=True)
 
 
 def test_a_recording_is_not_overwritten_by_chance(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 
 from mcal_engine import simulate
 from mcal_engine.errors import DataError
-from mcal_engine.lab.replay import Clock, replay, settings, stopped_at
+from mcal_engine.lab.clock import Clock
+from mcal_engine.lab.replay import replay, settings, stopped_at
 from mcal_engine.lab.tape import Tape
 from mcal_engine.types import CertificateKind, Criterion, Prices, Target
 from tests.engine.lab.support import SIZES, job, recorded
@@ -95,6 +96,12 @@ def test_a_training_may_be_priced_per_image(made, truth):
     result = replay(made, truth, plan(made), clock=Clock(0.0, per_image=2.5))
     trained = sum(record["train_size"] for record in result["iterations"])
     assert result["cost"]["compute"] == pytest.approx(trained * 0.0025)
+
+
+def test_a_training_may_be_priced_per_image_shown(made, truth):
+    result = replay(made, truth, plan(made), clock=Clock(0.0, per_sample=0.001))
+    shown = sum(record["samples_shown"] for record in result["iterations"])
+    assert result["cost"]["compute"] == pytest.approx(shown * 1e-6)
 
 
 def test_another_seed_draws_another_test_set_from_the_same_trainings(made, truth):
