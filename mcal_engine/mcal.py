@@ -212,6 +212,8 @@ def _after_unfreeze(state: McalState, answer: Labelled) -> Step:
         return _finish(state, answer.pool, look, planner.present(look.now))
     least = selection.minimum_delta(state.config.n)
     state = replace(state, audit=None, stop_reason="", stop_votes=0, delta=least)
+    if state.config.acquisition == "k_center" and scores.features is None:
+        return _train(state, answer)  # the audited images are the batch
     return _ask_more(state, answer.pool, [scores])
 
 

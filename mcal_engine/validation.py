@@ -84,7 +84,8 @@ def _check_model(config: RunConfig, model: Measured) -> None:
     scores = model.scores
     if not len(scores.pred) == len(scores.uncertainty) == config.n:
         raise InvalidAnswerError(f"the training must score all {config.n} images")
-    if not np.isfinite(scores.uncertainty).all():
+    used = {"margin", config.confidence, config.acquisition} & set(MEASURES)
+    if not all(np.isfinite(scores.by(measure)).all() for measure in used):
         raise InvalidAnswerError("the training left scores that are not finite numbers")
     if int(scores.pred.max()) >= config.classes:
         raise InvalidAnswerError("the training predicted a class that does not exist")
