@@ -84,20 +84,27 @@ def _at_once(now: Situation, weighed: Weighed, delta: int) -> str:
         return "the budget has no room for another round"
     if tax_exceeded(now, weighed, delta):
         return "training costs more than a tenth of labelling by hand and no plan is cheaper"
+    if now.config.fixed_delta is None and cannot_pay(now, weighed, delta):
+        return "another training would cost more than all that it could still save"
     return ""
 
 
 def _stops(now: Situation, weighed: Weighed, reason: str) -> str:
     found = weighed.present
     if found.size == 0:
-        why = nothing_fits(now, found)
-        return f"stops: {reason}{'' if why in reason else f'; {why}'}, people label the rest"
+        return f"stops: {by_hand(now, found, reason)}, people label the rest"
     if found.forced:
         return (
-            f"stops: {reason}; what is left of it leaves {_images(found.size)} to the machine "
+            f"stops: {reason}; the money leaves {_images(found.size)} to the machine "
             f"and an expected error of {found.error:.1%} of all images"
         )
     return f"stops and lets the machine label {_images(found.size)}: {reason}"
+
+
+def by_hand(now: Situation, found: Present, reason: str) -> str:
+    """Return the reason to stop and why people label the rest, each said once."""
+    why = nothing_fits(now, found)
+    return reason if why in reason else f"{reason}, and {why}"
 
 
 def nothing_fits(now: Situation, found: Present) -> str:
@@ -272,3 +279,14 @@ def tax_exceeded(now: Situation, weighed: Weighed, delta: int) -> bool:
     plan = weighed.plan
     best = weighed.present.cost if plan is None else min(plan.c_star.value, plan.stop_now)
     return _after_next_run(now, delta) > TAX * human and best >= human
+
+
+def cannot_pay(now: Situation, weighed: Weighed, delta: int) -> bool:
+    """Tell whether a perfect model after the next round would not beat stopping now.
+
+    It would still leave the labels of B and T and all compute to pay. Needs no forecast.
+    """
+    if weighed.present.forced:
+        return False
+    least = (now.trained + now.marked) * now.price + _after_next_run(now, delta)
+    return least >= weighed.present.cost and _after_next_run(now, delta) > now.spent

@@ -144,13 +144,13 @@ def decided(situation, **state):
 
 
 def test_one_wish_to_stop_is_not_enough_and_two_are():
-    settled = situation(walk=accepted(9300))
+    settled = situation(walk=accepted(8600))
     once = decided(settled)
     assert (once.reason, once.votes) == ("", 1)
     assert "make sure" in once.sentence
     twice = decided(settled, stop_votes=1)
     assert "two plans in a row" in twice.reason
-    assert "machine label 9,300 images" in twice.sentence
+    assert "machine label 8,600 images" in twice.sentence
 
 
 def test_a_change_of_mind_starts_the_votes_again():
@@ -218,6 +218,22 @@ def test_the_sentence_never_promises_fewer_machine_labels():
     """A dearer forecast of S can still save: then only the saving is said."""
     for size in (0, 2000, 6000, 7000, 7500):
         assert "-" not in decided(situation(walk=accepted(size))).sentence
+
+
+def test_a_training_dearer_than_all_it_could_save_is_not_begun():
+    """Known after the first training, long before a forecast."""
+    dear = audited(points=1, compute=50_000.0, spent=125.0)
+    assert "cost more than all that it could still save" in decided(dear).reason
+    assert decided(audited(points=1)).reason == ""
+
+
+def test_a_perfect_model_leaves_b_and_t_to_pay():
+    one_label = replace(now, records=now.records[:2], spent=0.0)
+    run = rules._after_next_run(one_label, 100)
+    least = (675 + 500) * 0.04 + run
+    dearer, cheaper = (replace(weighed(None).present, cost=least + d) for d in (0.01, -0.01))
+    assert not rules.cannot_pay(one_label, planner.Weighed(None, dearer, dearer.totals), 100)
+    assert rules.cannot_pay(one_label, planner.Weighed(None, cheaper, cheaper.totals), 100)
 
 
 # --- naive active learning --------------------------------------------------------------------
