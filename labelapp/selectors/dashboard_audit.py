@@ -31,6 +31,7 @@ def audit(facts: Facts) -> dict[str, Any] | None:
         "attempt": frozen["attempt"],
         "done": done,
         "planned": planned,
+        "most": max(planned, int(frozen["asked"])),
         "text": f"People check the machine: {_of(done, planned)}.{rest}",
     }
 

@@ -23,7 +23,7 @@ PURPOSES = {
     "test": "the test set, random images that measure the model's error",
     "seed": "the first random images to train on",
     "train": "the images that teach the model most",
-    "audit": "a random check of the machine's labels",
+    "audit": "a random part of what the machine would label",
     "residual": "the images that the machine leaves to people",
 }
 
@@ -93,10 +93,13 @@ def _labelling(project: Project, run: Run) -> RunStatus:
         return _deciding(project, "The next step is being computed.")
     message = f"{batch.remaining:,} of {batch.size:,} images of this round wait for labels."
     after = "then all is done" if batch.purpose == "residual" else "then the next step follows"
+    if batch.purpose == "audit":
+        after = "until the promise is proven or the machine gets less to label"
     if batch.purpose in {"seed", "train"}:
         after = "then the model trains again" if run.iteration else "then the model trains"
     why = _last_decision(run) if batch.purpose == "train" else ""
-    next_step = f"People label {PURPOSES.get(batch.purpose, batch.purpose)}, {after}.{why}"
+    verb = "check" if batch.purpose == "audit" else "label"
+    next_step = f"People {verb} {PURPOSES.get(batch.purpose, batch.purpose)}, {after}.{why}"
     return RunStatus("labelling", message, next_step=next_step)
 
 
