@@ -78,8 +78,19 @@ class Peak(nn.Module):
         self.linear = nn.Linear(features, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.linear(x.amax((2, 3)))
+        logits: torch.Tensor = self.linear(_peaks(x))
         return logits
+
+
+def _peaks(x: torch.Tensor) -> torch.Tensor:
+    """Return the maximum over the image, [n, C]; the gradient goes to all places that hold it.
+
+    Compiled, it goes to one of them: fused with the layers before, the gradient of `amax` compares
+    rounded values with unrounded ones, finds none equal and divides by zero (torch 2.13, bf16).
+    """
+    if torch.compiler.is_compiling():
+        return functional.adaptive_max_pool2d(x, 1).flatten(1)
+    return x.amax((2, 3))
 
 
 def whiten(net: nn.Module, images: torch.Tensor) -> None:

@@ -95,14 +95,14 @@ def train(
     net = _fresh_net(spec, images, normalisation, seed, device)
     mean = _running_mean(net, recipe)
     optimizer, schedule = optimizer_of(net, recipe, steps)
-    if recipe.compiled:
-        net.compile()
+    # not net.compile(): of a Sequential that would compile next to nothing
+    forward = torch.compile(net) if recipe.compiled else net
     tail = _Tail(length=math.ceil(len(items) / size), size=size)
     batches = _batches(images, items, labels, recipe, normalisation, seed, device)
     for step, (inputs, targets) in zip(range(1, steps + 1), batches, strict=False):
         if cancelled():
             raise CancelledError("The training was asked to stop.")
-        tail.add(*_step(net, optimizer, inputs, targets, device))
+        tail.add(*_step(forward, optimizer, inputs, targets, device))
         schedule.step()
         if mean is not None:
             mean.update_parameters(net)
@@ -162,7 +162,7 @@ def _batches(
 
 
 def _step(
-    net: nn.Module,
+    forward: Callable[[torch.Tensor], torch.Tensor],
     optimizer: torch.optim.Optimizer,
     inputs: torch.Tensor,
     targets: torch.Tensor,
@@ -170,7 +170,7 @@ def _step(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Take one optimiser step; return the loss and how many were right, left on the device."""
     with autocast(device):
-        logits = net(inputs)
+        logits = forward(inputs)
     loss = functional.cross_entropy(logits.float(), targets)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]

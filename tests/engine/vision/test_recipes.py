@@ -85,5 +85,5 @@ def test_the_small_net_keeps_the_defaults_and_flips_are_kept():
 
 def test_the_fast_net_takes_what_was_measured_for_grey_and_colour():
     grey, colour = (suited("cnn_fast", channels=c) for c in (1, 3))
-    assert (grey.epochs, grey.min_steps, grey.pad) == (30, 800, 2)
-    assert (colour.epochs, colour.min_steps, colour.pad) == (20, 1200, 4)
+    assert (grey.epochs, grey.min_steps, grey.pad) == (15, 600, 2)
+    assert (colour.epochs, colour.min_steps, colour.pad) == (25, 1000, 4)

@@ -165,3 +165,8 @@ def test_confident_images_do_not_tie_in_bf16(pool):
     uncertainty = score(fit(pool, 100, min_steps=60).model, pool.images, CPU).uncertainty
     assert np.median(uncertainty) < 1e-2
     assert len(np.unique(uncertainty)) > 0.9 * len(uncertainty)
+
+
+@pytest.mark.slow
+def test_compiled_steps_learn_as_well(pool):
+    assert right(fit(pool, compiled=True), pool) > 0.95
