@@ -168,5 +168,6 @@ def test_confident_images_do_not_tie_in_bf16(pool):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # inside torch itself
 def test_compiled_steps_learn_as_well(pool):
     assert right(fit(pool, compiled=True), pool) > 0.95
