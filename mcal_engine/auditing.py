@@ -136,12 +136,12 @@ def judged(state: McalState, pool: Pool, scores: Scores) -> McalState:
 def _end(state: McalState, pool: Pool, scores: Scores, size: int) -> str:
     frozen = state.audit
     assert frozen is not None
+    if _is_forced(state):
+        return SPENT
     if frozen.passed[-1]:
         return PASSED
     if frozen.looked >= size:
         return EXHAUSTED
-    if _is_forced(state):
-        return SPENT
     return "" if np.isfinite(_cheapest_way(state, pool, scores)) else DEARER
 
 
@@ -224,38 +224,15 @@ def leaving(state: McalState, pool: Pool, scores: Scores) -> IntArray:
 def certified(state: McalState, pool: Pool, scores: Scores) -> Delivery:
     """Return S and certificate A: the largest set that passed, without its audited images.
 
-    A set that the budget chose is delivered with the error that its audit leaves possible.
+    A set that the budget chose is delivered whole, with the error that its audit leaves possible.
     """
-    frozen = state.audit
+    frozen, forced = state.audit, _is_forced(state)
     assert frozen is not None
-    order = _order(state, pool, scores)
-    answers = _answers(state, order, pool, scores)
-    items = audit.delivered(frozen, *_without_pred(answers))
-    document = audit.document(frozen, *answers, config=state.config)
-    if _is_forced(state) and not frozen.passed[-1]:
-        items = np.sort(order[(pool.labels[order] < 0) & ~pool.excluded[order]])
-        document |= _bounded(frozen, audit.seen(frozen, *answers), len(items), pool)
-    return items, scores, document, pool
-
-
-def _without_pred(
-    answers: tuple[IntArray, IntArray, NDArray[np.uint16], NDArray[np.float32], NDArray[np.bool_]],
-) -> tuple[IntArray, IntArray, NDArray[np.float32], NDArray[np.bool_]]:
+    answers = _answers(state, _order(state, pool, scores), pool, scores)
     order, labels, _, unsure, excluded = answers
-    return order, labels, unsure, excluded
-
-
-def _bounded(frozen: Audit, prefix: audit.Seen, size: int, pool: Pool) -> dict[str, object]:
-    n, k = (int(count[-1]) for count in prefix.counts)
-    wrong = audit.smallest_allowance(n, k, frozen.sizes[-1], frozen.forecasts[-1], frozen.alpha)
-    return {
-        "promise": "bounded by an audit",
-        "accepted": len(frozen.sizes) - 1,
-        "threshold": frozen.cuts[-1],
-        "machine_labels": size,
-        "wrong_at_most": wrong,
-        "bound": wrong / max(len(pool.labels) - int(pool.excluded.sum()), 1),
-    }
+    items = audit.delivered(frozen, order, labels, unsure, excluded, forced=forced)
+    document = audit.document(frozen, *answers, config=state.config, forced=forced)
+    return items, scores, document, pool
 
 
 def estimated(
@@ -273,6 +250,7 @@ def estimated(
     cut = found.thresholds[walk.accepted]
     unsure = scores.by(state.config.confidence)
     items = np.flatnonzero(_open(pool) & (unsure <= np.float32(cut))).astype(np.int64)
+    promise["labels_sha256"] = audit.labels_hash(items, scores.pred)
     return items, scores, promise, pool
 
 

@@ -15,6 +15,7 @@ from mcal_engine.errors import DataError, EngineError
 from mcal_engine.lab import figures, labels, recording
 from mcal_engine.lab.baselines import DELTAS
 from mcal_engine.lab.experiments import EXPERIMENTS, Outcome, Run
+from mcal_engine.lab.paper import PAPER, WITHOUT_RECORDINGS
 from mcal_engine.options import add_run_options
 
 
@@ -24,8 +25,10 @@ def main(arguments: list[str]) -> int:
     try:
         if not options.out.is_dir():
             raise DataError(f"there is no folder {options.out}")
+        if not options.recording and options.name not in WITHOUT_RECORDINGS:
+            raise DataError("this experiment replays recordings: name them by --recording")
         runs = [_run(path, options.data) for path in options.recording]
-        _keep(EXPERIMENTS[options.name](runs, options), options, arguments)
+        _keep((EXPERIMENTS | PAPER)[options.name](runs, options), options, arguments)
     except EngineError as error:
         sys.stderr.write(f"mcal_engine experiment: {error} [{error.code}]\n")
         return 2
@@ -40,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("name", choices=sorted(EXPERIMENTS))
-    add("--recording", type=Path, nargs="+", required=True, metavar="FILE.npz")
+    add("name", choices=sorted(EXPERIMENTS | PAPER))
+    add("--recording", type=Path, nargs="+", default=(), metavar="FILE.npz")
     add("--out", type=Path, required=True, metavar="FOLDER")
     add("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
     add("--figures", action=argparse.BooleanOptionalAction, default=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0b6e99", "#d1495b", "#5b8c5a", "#8e6c8a", "#c98b2b", "#3d405b", "#7a7a7a")
+MARKED = 40  # points of a line; one of more is a curve and has no marks
 SIZE = (6.4, 4.0)  # inches, of one panel
 STYLE: dict[str, Any] = {
     "figure.dpi": 100,
@@ -109,7 +110,8 @@ def _draw(panels: Sequence[Panel]) -> Figure:
 def _fill(axes: Axes, panel: Panel) -> None:
     for colour, line in zip(_colours(len(panel.lines)), panel.lines, strict=True):
         style = "none" if line.dots else "--" if line.dashed else "-"
-        axes.plot(line.x, line.y, color=colour, linestyle=style, marker="o", label=line.label)
+        mark = "o" if len(line.x) <= MARKED else ""
+        axes.plot(line.x, line.y, color=colour, linestyle=style, marker=mark, label=line.label)
         if line.low and line.high:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     for k, level in enumerate(panel.levels):
