@@ -93,7 +93,8 @@ def _simulate(options: argparse.Namespace) -> int:
 def _learner(data: datasets.Dataset, options: argparse.Namespace) -> Learner:
     from mcal_engine.vision.learner import TorchLearner  # noqa: PLC0415 - torch only where needed
 
-    return TorchLearner(data.images, len(data.class_names), device=options.device)
+    classes = len(data.class_names)
+    return TorchLearner(data.images, classes, flip=options.flip, device=options.device)
 
 
 def _row(record: IterationRecord) -> None:

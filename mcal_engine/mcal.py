@@ -175,7 +175,7 @@ def _ask_more(state: McalState, pool: Pool, views: list[Scores]) -> Step:
 
 def _finish(state: McalState, pool: Pool, look: measuring.Look, present: Present) -> Step:
     if present.size == 0:
-        reason = f"{state.stop_reason}, and {rules.nothing_fits(look.now, present)}"
+        reason = rules.by_hand(look.now, present, state.stop_reason)
         return _finish_by_hand(state, pool, reason)
     if not guarantees.is_audited(state.config.target):
         return _store(state, *auditing.estimated(state, pool, look, present))

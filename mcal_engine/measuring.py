@@ -78,6 +78,7 @@ def _look(
         walk=walk,
         attempts=state.attempts,
         live=len(state.live),
+        device=model.device,
     )
     return Look(model, judged, now)
 

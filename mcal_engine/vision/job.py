@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,8 @@ from mcal_engine.vision.data import Images
 from mcal_engine.vision.device import describe
 from mcal_engine.vision.files import write_array, write_json
 from mcal_engine.vision.learner import TorchLearner
-from mcal_engine.vision.train import Progress, Recipe, Trained
+from mcal_engine.vision.recipes import Recipe, suited
+from mcal_engine.vision.train import Progress, Trained
 
 SCHEMA = 1
 PROGRESS_SECONDS = 1.0
@@ -43,7 +44,8 @@ class JobRequest:
     classes: int
     arch: str
     seed: int
-    recipe: Recipe
+    flip: bool
+    options: dict[str, Any]
     features: bool = False
     device: str | None = None
     threads: int | None = None
@@ -108,7 +110,8 @@ def read_request(folder: Path) -> JobRequest:
         classes=_field(raw, "classes", int),
         arch=_field(raw, "arch", str),
         seed=_field(raw, "seed", int),
-        recipe=_recipe({"flip": _field(raw, "flip", bool, True), **options}),
+        flip=_field(raw, "flip", bool, True),
+        options=_checked(options),
         features=_field(raw, "features", bool, False),
         device=_text(raw.get("device"), "device"),
         threads=_whole(threads, "threads"),
@@ -135,7 +138,8 @@ def _field(raw: dict[str, Any], name: str, kind: type[_T], default: _T | None = 
     return value
 
 
-def _recipe(options: dict[str, Any]) -> Recipe:
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options if each is one of a recipe's and of its kind."""
     known = {f.name for f in fields(Recipe)}
     if unknown := sorted(set(options) - known):
         raise DataError(
@@ -144,7 +148,14 @@ def _recipe(options: dict[str, Any]) -> Recipe:
     for name, default in ((f.name, f.default) for f in fields(Recipe)):
         if name in options and not _same_kind(options[name], default):
             raise DataError(f"The option {name} must look like {default!r}.")
-    return Recipe(**options)
+    Recipe(**options)  # values that make no sense are refused before anything is loaded
+    return options
+
+
+def recipe_of(request: JobRequest, channels: int) -> Recipe:
+    """Return the recipe that suits the network and the images, with the request's options."""
+    usual = suited(request.arch, channels=channels, flip=request.flip)
+    return replace(usual, **request.options)
 
 
 def _same_kind(value: object, default: object) -> bool:
@@ -164,7 +175,7 @@ def _learner(
     return TorchLearner(
         images,
         request.classes,
-        recipe=request.recipe,
+        recipe=recipe_of(request, 1 if images.ndim == 3 else images.shape[-1]),
         device=request.device,
         threads=request.threads,
         report_training=reporter.training,

@@ -15,6 +15,7 @@ from mcal_engine.types import IntArray, Scores
 from mcal_engine.vision.checkpoints import Model, NetSpec
 from mcal_engine.vision.data import Images, measure
 from mcal_engine.vision.device import pick_device, use_threads
+from mcal_engine.vision.recipes import suited
 from mcal_engine.vision.score import score
 from mcal_engine.vision.train import Progress, Recipe, Trained, ignore, never, train
 
@@ -32,6 +33,7 @@ class TorchLearner:
         classes: int,
         *,
         recipe: Recipe | None = None,
+        flip: bool = True,
         device: str | None = None,
         threads: int | None = None,
         report_training: Callable[[Progress], None] = ignore,
@@ -40,7 +42,8 @@ class TorchLearner:
     ) -> None:
         self.images = checked_images(images)
         self.classes = checked_classes(classes)
-        self.recipe = recipe or Recipe()
+        self.fixed_recipe = recipe
+        self.flip = flip if recipe is None else recipe.flip
         self.device = pick_device(device)
         self.report_training = report_training
         self.report_scoring = report_scoring
@@ -84,7 +87,7 @@ class TorchLearner:
                 items.astype(np.int64),
                 labels.astype(np.int64),
                 spec=self._spec(arch),
-                recipe=self.recipe,
+                recipe=self.recipe(arch),
                 normalisation=self.normalisation,
                 seed=seed,
                 device=self.device,
@@ -107,6 +110,11 @@ class TorchLearner:
             cancelled=self.cancelled,
         )
 
+    def recipe(self, arch: str) -> Recipe:
+        """Return the recipe that was given, or the one that suits the network and the images."""
+        channels = self.images.shape[3]
+        return self.fixed_recipe or suited(arch, channels=channels, flip=self.flip)
+
     def _spec(self, arch: str) -> NetSpec:
         _, height, width, channels = self.images.shape
         return NetSpec(
@@ -114,7 +122,7 @@ class TorchLearner:
             channels=channels,
             classes=self.classes,
             side=min(height, width),
-            flip=self.recipe.flip,
+            flip=self.flip,
         )
 
 

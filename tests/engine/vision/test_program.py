@@ -18,7 +18,7 @@ import pytest
 
 from mcal_engine.vision import files, program
 from mcal_engine.vision import job as job_module
-from mcal_engine.vision.job import Reporter, read_request
+from mcal_engine.vision.job import Reporter, read_request, recipe_of
 from mcal_engine.vision.learner import TorchLearner
 from mcal_engine.vision.train import Progress, Recipe
 from tests.engine.vision.conftest import CLASSES, FAST, TinyPool
@@ -208,8 +208,17 @@ def test_a_request_that_is_no_json_is_refused(tmp_path):
 
 def test_options_reach_the_recipe(job):
     request = read_request(job(options={"epochs": 3, "learning_rate": 1, "threads": 1}, flip=True))
-    assert (request.recipe.epochs, request.recipe.learning_rate) == (3, 1)
-    assert (request.recipe.flip, request.threads) == (True, 1)
+    recipe = recipe_of(request, channels=1)
+    assert (recipe.epochs, recipe.learning_rate) == (3, 1)
+    assert (recipe.flip, request.threads) == (True, 1)
+
+
+def test_without_options_the_recipe_suits_network_and_images(job):
+    request = read_request(job(arch="cnn_fast", options={"min_steps": 7}, flip=False))
+    grey, colour = recipe_of(request, channels=1), recipe_of(request, channels=3)
+    assert grey.epochs < colour.epochs
+    assert grey.min_steps == colour.min_steps == 7
+    assert not grey.flip
 
 
 def test_absolute_and_relative_paths_both_work(job):
