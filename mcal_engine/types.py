@@ -13,14 +13,50 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mcal_engine.config import CertificateKind as CertificateKind
-from mcal_engine.config import CostModel as CostModel
-from mcal_engine.config import Criterion as Criterion
-from mcal_engine.config import CurveModel as CurveModel
-from mcal_engine.config import Prices as Prices
-from mcal_engine.config import RunConfig as RunConfig
-from mcal_engine.config import Target as Target
+from mcal_engine.config import (
+    CertificateKind,
+    CostModel,
+    Criterion,
+    CurveModel,
+    Prices,
+    RunConfig,
+    Target,
+)
 from mcal_engine.errors import InvalidAnswerError
+
+__all__ = [
+    "MEASURES",
+    "THETAS",
+    "Answer",
+    "Audit",
+    "BoolArray",
+    "CertificateKind",
+    "Changed",
+    "CostModel",
+    "Criterion",
+    "CurveModel",
+    "Finished",
+    "FloatArray",
+    "IntArray",
+    "Interval",
+    "IterationRecord",
+    "LabelRequest",
+    "Labelled",
+    "MachineLabelRequest",
+    "McalState",
+    "Measured",
+    "Plan",
+    "Pool",
+    "Prices",
+    "Purpose",
+    "Request",
+    "RunConfig",
+    "Scores",
+    "Stored",
+    "Target",
+    "TrainRequest",
+    "Trained",
+]
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]

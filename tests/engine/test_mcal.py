@@ -8,7 +8,6 @@ import pytest
 from mcal_engine import guarantees, mcal
 from mcal_engine.errors import InvalidAnswerError, InvalidConfigError
 from mcal_engine.types import (
-    CertificateKind,
     Changed,
     Finished,
     Labelled,

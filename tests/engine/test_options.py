@@ -59,7 +59,10 @@ def test_the_weaker_one_is_dropped_when_it_is_hardly_ever_best(race):
 def test_all_training_is_charged(race):
     _, steps, answers = race
     seconds = sum(
-        m.train_seconds + m.score_seconds for a in answers if isinstance(a, Trained) for m in a.models
+        m.train_seconds + m.score_seconds
+        for a in answers
+        if isinstance(a, Trained)
+        for m in a.models
     )
     assert steps[-1][0].spent_compute == pytest.approx(seconds * 3.6 / 3600)
 
@@ -164,7 +167,7 @@ def test_few_marks_are_topped_up_when_two_rounds_are_to_come():
 
 def test_the_top_up_is_bought_before_the_next_training():
     settings = config(8000, classes=4)
-    driver, steps, answers = drive(settings, until=MachineLabelRequest)
+    _, steps, answers = drive(settings, until=MachineLabelRequest)
     at = max(i for i, (s, _) in enumerate(steps[:-1]) if s.phase == "label" and s.plan)
     state, told = forecast(steps[at][0], 2), answers[at]
     marks = np.flatnonzero(told.pool.marked & ~told.pool.train)[150:]
