@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from mcal_engine import datasets, simulate, verify
+from mcal_engine import datasets, outputs, simulate, verify
 from mcal_engine.errors import EngineError
 from mcal_engine.learner import Learner
 from mcal_engine.options import add_run_options, run_config
@@ -60,8 +59,16 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     )
     add("--device", default=None, help="cpu, cuda, mps; by default the best there is")
     add("--json", type=Path, default=None, metavar="OUT", help="write the result here")
-    add("--certificate-json", type=Path, default=None, metavar="OUT", help="and the certificate")
-    add("--labels-csv", type=Path, default=None, metavar="OUT", help="and every label")
+    add(
+        "--certificate-json", type=Path, default=None, metavar="OUT", help="and what `verify` reads"
+    )
+    add(
+        "--labels-csv",
+        type=Path,
+        default=None,
+        metavar="OUT",
+        help="and each label, with its source",
+    )
 
 
 def _experiment(arguments: list[str]) -> int:
@@ -80,14 +87,29 @@ def _simulate(options: argparse.Namespace) -> int:
     data = datasets.load(options.data, limit=options.limit, seed=options.seed)
     config = run_config(options, len(data.labels), len(data.class_names))
     validate(config)
-    _check_target(options.json)
+    outputs.check_places((options.json, options.certificate_json, options.labels_csv))
     _say(f"{config.n:,} images, {config.classes} classes, epsilon {config.target.epsilon:g}\n")
     _say(HEADER)
-    result = simulate.run(config, simulate.Oracle(data.labels), _learner(data, options), _row)
+    driver = simulate.Driver(config, simulate.Oracle(data.labels), _learner(data, options))
+    result = simulate.drive(config, driver, _row)
     _say(_summary(result))
-    if options.json is not None:
-        _write(options.json, result)
+    _keep(options, result, driver, data.class_names)
     return 0
+
+
+def _keep(
+    options: argparse.Namespace,
+    result: dict[str, object],
+    driver: simulate.Driver,
+    class_names: tuple[str, ...],
+) -> None:
+    if options.json is not None:
+        outputs.write_json(options.json, result)
+    if options.labels_csv is not None:
+        outputs.write_labels(options.labels_csv, driver, class_names)
+    where = options.certificate_json
+    if where is not None and not outputs.write_certificate(where, driver):
+        _say("no certificate: the machine labelled nothing, so there is nothing to promise")
 
 
 def _learner(data: datasets.Dataset, options: argparse.Namespace) -> Learner:
@@ -124,19 +146,6 @@ def _summary(result: dict[str, object]) -> str:
         f"against ${cost['human_only']:,.2f} by hand: saves {round(savings, 3) + 0.0:.1%}\n"
         f"{result['stop_reason']}; {result['wall_seconds']:.0f} s"
     )
-
-
-def _check_target(path: Path | None) -> None:
-    """Find out before a long run, not after it, that its result has no place to go."""
-    if path is not None and not path.parent.is_dir():
-        raise EngineError(f"cannot write {path}: there is no folder {path.parent}")
-
-
-def _write(path: Path, result: dict[str, object]) -> None:
-    try:
-        path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-    except OSError as error:
-        raise EngineError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _say(line: str) -> None:

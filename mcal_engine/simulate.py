@@ -80,6 +80,8 @@ class Driver:
         self.labels = np.full(config.n, -1, dtype=np.int64)
         self.machine_labels = np.full(config.n, -1, dtype=np.int64)
         self.scores: dict[str, Scores] = {}  # of the last training, by model
+        self.commitments: list[dict[str, object]] = []  # one per audit, before its first label
+        self.certificate: dict[str, object] = {}  # in full; the state keeps it without its lists
 
     def pool(self) -> Pool:
         """Return what is known now."""
@@ -97,6 +99,8 @@ class Driver:
         raise EngineError("a finished run asks for nothing")
 
     def _label(self, request: LabelRequest) -> Labelled:
+        if request.commitment and request.commitment not in self.commitments:
+            self.commitments.append(request.commitment)
         self.labels[request.buy] = self.oracle.buy(request.buy, request.purpose)
         self.train[request.train] = True
         self.marked[request.mark] = True
@@ -129,6 +133,7 @@ class Driver:
     def _store(self, request: MachineLabelRequest) -> Stored:
         self.machine[request.items] = True
         self.machine_labels[request.items] = request.labels
+        self.certificate = request.certificate
         return Stored(request.id, self.pool(), self.machine.copy())
 
 
@@ -139,8 +144,12 @@ def run(
 
     `watch` is called with the record of each iteration as it is decided.
     """
+    return drive(config, Driver(config, oracle, learner), watch)
+
+
+def drive(config: RunConfig, driver: Driver, watch: Watcher | None = None) -> dict[str, object]:
+    """Run with a driver of the caller's, who may look at its labels and certificate afterwards."""
     began = time.perf_counter()
-    driver = Driver(config, oracle, learner)
     state, request = mcal.start(config)
     seen = 0
     while not isinstance(request, Finished):

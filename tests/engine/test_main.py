@@ -41,6 +41,24 @@ def test_a_run_prints_its_rounds_and_writes_its_json(data, tmp_path, synthetic, 
     assert "against $48.00 by hand" in printed
 
 
+def test_a_run_writes_what_verify_reads(data, tmp_path, synthetic, capsys):
+    files = [str(tmp_path / name) for name in ("certificate.json", "labels.csv")]
+    keep = ["--certificate-json", files[0], "--labels-csv", files[1]]
+    assert command.main(["simulate", "--data", str(data), *keep]) == 0
+    assert command.main(["verify", *files]) == 0
+    assert "The certificate holds. certified" in capsys.readouterr().out
+
+
+def test_a_run_without_machine_labels_says_that_there_is_no_certificate(
+    data, tmp_path, synthetic, capsys
+):
+    out = tmp_path / "certificate.json"
+    free = ["--label-price", "0", "--certificate-json", str(out)]
+    assert command.main(["simulate", "--data", str(data), *free]) == 0
+    assert "no certificate" in capsys.readouterr().out
+    assert not out.exists()
+
+
 def test_a_limit_takes_fewer_images(data, tmp_path, synthetic):
     out = tmp_path / "result.json"
     command.main(["simulate", "--data", str(data), "--limit", "800", "--json", str(out)])
@@ -50,7 +68,6 @@ def test_a_limit_takes_fewer_images(data, tmp_path, synthetic):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--certificate", "audit"], "step 2"),
         (["--epsilon", "1.5"], "epsilon"),
         (["--limit", "20"], "too few"),
         (["--label-price", "-1"], "price per label"),
