@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcal_engine import guarantees
-from mcal_engine.audit_choice import Choice, choose, expected_labels, fallbacks
+from mcal_engine.audit_choice import Choice, choose, expected_labels, fallbacks, frame
 from mcal_engine.audit_looks import (
     Seen,
     certified,
@@ -48,6 +48,7 @@ __all__ = [
     "document",
     "expected_labels",
     "fallbacks",
+    "frame",
     "freeze",
     "labels_hash",
     "level",

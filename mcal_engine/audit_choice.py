@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr
 
 from mcal_engine.types import FloatArray
 
-SHARES = (0.5, 0.7, 0.8, 0.87, 0.92, 0.96)
+SHARES = (0.5, 0.7, 0.8, 0.87, 0.91, 0.94, 0.97)
 """Smaller sets that are audited along with S_J*, as shares of its size."""
+LARGER = tuple(1.03**k for k in range(1, 17))
+"""Larger ones, likewise: where T was unlucky one of them may pass."""
+GAP = 1.015
+"""The whole remainder is audited too if it is at least so much larger than the set before it."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,28 @@ def fallbacks(sizes: ArrayLike, index: int) -> list[int]:
     """Return the nested sets to audit, ascending, S_J* last: if it fails, a smaller one may pass.
 
     Chosen from sizes only. Each set below S_J* must pass without the benefit of its corrections,
-    so sets just below it would hold it up: the largest has 96 % of its size.
+    so sets just below it would hold it up: the largest has 97 % of its size.
     """
     counts = np.asarray(sizes)
-    wanted = np.asarray(SHARES) * counts[index]
-    below = np.searchsorted(counts[: index + 1], wanted, side="right") - 1
-    return sorted({int(j) for j in below if j >= 0 and counts[j] > 0} | {int(index)})
+    return sorted({j for j in _places(counts, SHARES, index) if j <= index} | {int(index)})
+
+
+def frame(sizes: ArrayLike, allowances: ArrayLike, rates: ArrayLike, index: int) -> list[int]:
+    """Return the sets to freeze: those of `fallbacks`, and larger ones that may turn out to pass.
+
+    `rates` [draws, sets]. An audited image outside the set that passes is one that people would
+    have labelled anyway, so larger sets cost nothing; they end where the forecast does not fit.
+    """
+    counts, allowed = np.asarray(sizes), np.asarray(allowances)
+    fits = np.asarray(rates).mean(axis=0) * counts < allowed
+    above = [j for j in _places(counts, LARGER, index) if j > index and fits[j]]
+    last = len(counts) - 1
+    if fits[last] and counts[last] > GAP * counts[max([index, *above])]:
+        above.append(last)
+    return sorted({*fallbacks(sizes, index), *above})
+
+
+def _places(counts: NDArray[Any], shares: tuple[float, ...], index: int) -> list[int]:
+    """Return the largest candidate of at most each share of the size of S_J*."""
+    found = np.searchsorted(counts, np.asarray(shares) * counts[index], side="right") - 1
+    return [int(j) for j in found if j >= 0 and counts[j] > 0]

@@ -22,7 +22,7 @@ Delivery = tuple[IntArray, Scores, dict[str, object], Pool]
 CUTS = 200  # candidate sets, quantiles of the remainder
 ATTEMPTS = 3
 FULL_ENOUGH = 0.9  # of |S_J*|: an audit that certifies this much is not tried again
-SMALLEST_PART, LARGEST_PART = 20, 500  # audit labels asked for at a time
+SMALLEST_PART, LARGEST_PART = 20, 200  # audit labels asked for at a time
 PASSED = "the chosen set has passed"
 EXHAUSTED = "every image of the chosen set has been audited"
 DEARER = "going on would cost more than labelling by hand what it could certify"
@@ -87,7 +87,8 @@ def _cheapest(
     choice = audit.choose(sizes, allowances, rates, n, level)
     if choice is None:
         return None
-    return cuts[audit.fallbacks(sizes, choice.index)], choice.labels
+    frame = audit.frame(sizes, allowances, rates, choice.index)
+    return cuts[frame], choice.labels
 
 
 def commitment(state: McalState) -> tuple[str, dict[str, object]]:
@@ -146,16 +147,21 @@ def _end(state: McalState, pool: Pool, scores: Scores, size: int) -> str:
 
 
 def _cheapest_way(state: McalState, pool: Pool, scores: Scores) -> float:
-    """Return the fewest audit labels that certify more than they cost; inf if none do."""
+    """Return the labels of the order until the set that saves most is certified; inf if none.
+
+    What counts is what the audit takes out of that set: other audited images would be labelled
+    by people anyway.
+    """
     frozen = state.audit
     assert frozen is not None
     order = _order(state, pool, scores)
     prefix = audit.seen(frozen, *_answers(state, order, pool, scores))
-    needed = audit.still_needed(frozen, prefix)
+    needed, sizes = audit.still_needed(frozen, prefix), np.asarray(frozen.sizes)
     done = audit.certified(frozen)
-    gain = np.asarray(frozen.sizes) - (0 if done is None else frozen.sizes[done])
-    worth = (needed > 0) & (needed < gain)
-    return float(needed[worth].min()) if worth.any() else float("inf")
+    inside = needed * sizes / sizes[-1]
+    gain = sizes - (0 if done is None else sizes[done]) - inside
+    best = int(np.where(needed > 0, gain, -np.inf).argmax())
+    return float(needed[best]) if needed[best] > 0 and gain[best] > 0 else float("inf")
 
 
 def _is_forced(state: McalState) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mcal_engine import curves_joint, curves_theta
 from mcal_engine.config import CurveModel
+from mcal_engine.curves_anchor import anchored
 from mcal_engine.curves_law import DRAWS, Curves, Points, points_of
 
 __all__ = ["DRAWS", "MIN_POINTS", "STABLE_POINTS", "Curves", "Points", "fit", "points_of"]
@@ -28,4 +29,5 @@ def fit(points: Points, seed: int, model: CurveModel = CurveModel.JOINT) -> Curv
     Equal seeds use equal random numbers, so that plans of successive iterations differ by what
     was learned and not by chance.
     """
-    return _MODELS[model](points, seed)
+    drawn = _MODELS[model](points, seed)
+    return drawn if model is CurveModel.LAST_VALUE else anchored(drawn, points, seed)

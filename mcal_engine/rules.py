@@ -21,6 +21,9 @@ UNLIKELY = 0.30
 TAX = 0.10  # exploration may cost this share of labelling everything by hand
 FAIR_CHANCE = 0.20
 VOTES = 2  # successive plans that must want to stop
+SURE_POINTS = 5
+"""Trainings from which one plan is enough under certificate A: an audit, not T, judges the end,
+and a round that only makes sure costs 1 % of X (docs/decisions/010)."""
 RISES = 2  # successive rises of the cost that end naive active learning
 
 
@@ -66,12 +69,16 @@ def _reason(now: Situation, weighed: Weighed, wish: str, votes: int, delta: int)
     if now.config.fixed_delta is not None:
         if rising(now, weighed.present.cost):
             return "the cost of stopping has risen twice in a row"
-    elif votes >= VOTES:
-        return f"two plans in a row agree that {wish}"
+    elif wish and votes >= _votes_needed(now):
+        return f"two plans in a row agree that {wish}" if votes >= VOTES else wish
     if len(now.records) >= now.config.max_rounds:
         rounds = now.config.max_rounds
         return f"the limit of {rounds} round{'' if rounds == 1 else 's'} is reached"
     return ""
+
+
+def _votes_needed(now: Situation) -> int:
+    return 1 if now.audited and len(now.records) >= SURE_POINTS else VOTES
 
 
 def _at_once(now: Situation, weighed: Weighed, delta: int) -> str:
