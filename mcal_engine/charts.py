@@ -10,7 +10,8 @@ from mcal_engine import curves, guarantees, selection, situation
 from mcal_engine.situation import Situation
 from mcal_engine.types import FloatArray, Plan
 
-DIGITS = 5  # of the charts' figures
+DOLLAR_DIGITS, RATE_DIGITS = 5, 3  # of the charts' figures
+PAST = 24  # measured sizes that the curves are drawn at, at most
 
 
 def with_costs(
@@ -23,15 +24,16 @@ def with_costs(
     return replace(
         plan,
         grid_b=tuple(int(size) for size in sizes),
-        grid_total=_short(labels + compute),
-        grid_labels=_short(labels),
-        grid_compute=_short(compute),
+        grid_total=_short(labels + compute, DOLLAR_DIGITS),
+        grid_labels=_short(labels, DOLLAR_DIGITS),
+        grid_compute=_short(compute, DOLLAR_DIGITS),
     )
 
 
 def with_curves(plan: Plan, now: Situation, drawn: curves.Curves) -> Plan:
     """Add the fitted curves with their 80 % band: over what was measured, and the forecast."""
-    past = {record.train_size for record in now.records}
+    measured = sorted({record.train_size for record in now.records})
+    past = {measured[k] for k in np.linspace(0, len(measured) - 1, PAST).astype(int)}
     sizes = np.array(sorted(past | set(plan.grid_b)), dtype=np.float64)
     _, remainder = situation.pool_at(now, sizes)
     ranking = guarantees.ranking(now.config.target.criterion)
@@ -41,15 +43,15 @@ def with_curves(plan: Plan, now: Situation, drawn: curves.Curves) -> Plan:
     return replace(
         plan,
         curve_b=tuple(int(size) for size in sizes),
-        curve_median=tuple(_short(row) for row in median.T),
-        curve_low=tuple(_short(row) for row in low.T),
-        curve_high=tuple(_short(row) for row in high.T),
+        curve_median=tuple(_short(row, RATE_DIGITS) for row in median.T),
+        curve_low=tuple(_short(row, RATE_DIGITS) for row in low.T),
+        curve_high=tuple(_short(row, RATE_DIGITS) for row in high.T),
     )
 
 
-def _short(values: FloatArray) -> tuple[float, ...]:
+def _short(values: FloatArray, digits: int) -> tuple[float, ...]:
     """Round to what a chart can show, so that a saved state stays small."""
-    return tuple(float(f"{value:.{DIGITS}g}") for value in values.tolist())
+    return tuple(float(f"{value:.{digits}g}") for value in values.tolist())
 
 
 def without_charts(plan: Plan) -> Plan:

@@ -150,7 +150,7 @@ def _decide(state: McalState, looks: dict[str, measuring.Look]) -> tuple[McalSta
     ]
     state = replace(
         state,
-        records=(*state.records, *records),
+        records=(*map(measuring.past, state.records), *records),
         previous_plan=None if state.plan is None else planner.without_charts(state.plan),
         plan=made.plan,
         stop_votes=made.votes,

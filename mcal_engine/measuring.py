@@ -125,6 +125,11 @@ def judged(
     )
 
 
+def past(record: IterationRecord) -> IterationRecord:
+    """Return a record without its thresholds: only those of the last training are ever read."""
+    return replace(record, thresholds=())
+
+
 def missing_marks(state: McalState, pool: Pool) -> int:
     """Return how many marks top T up: to 300 when below 200 and two rounds or more are forecast.
 

@@ -236,7 +236,6 @@ def iteration(record: IterationRecord) -> dict[str, object]:
         "next_delta": record.next_delta,
         "test_counts": list(record.test_counts),
         "test_errors": list(record.test_errors),
-        "thresholds": list(record.thresholds),
         "train_seconds": record.train_seconds,
         "score_seconds": record.score_seconds,
         "samples_shown": record.samples_shown,

@@ -8,25 +8,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from mcal_engine.errors import StateVersionError
-from mcal_engine.types import McalState
+from mcal_engine.types import IterationRecord, McalState
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
-UPGRADES: tuple[Upgrade, ...] = ()
+
+def _rows_are_new(state: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 wrote every record as an object, which `load` reads as well as rows."""
+    return state
+
+
+UPGRADES: tuple[Upgrade, ...] = (_rows_are_new,)
 """UPGRADES[i] takes the JSON of version i + 1 and returns that of version i + 2."""
 
 SCHEMA_VERSION = len(UPGRADES) + 1
 
 
 def dump(state: McalState) -> str:
-    """Return the state as JSON text; `load` gives back an equal state."""
-    document = {"schema_version": SCHEMA_VERSION, "state": asdict(state)}
+    """Return the state as JSON text; `load` gives back an equal state.
+
+    The records of the last training are objects, as drivers show them; those before are rows in
+    the order of `columns`: the names would be half of a long run's state.
+    """
+    data = asdict(state)
+    data["records"] = [
+        list(record.values()) if record["number"] < state.iteration else record
+        for record in data["records"]
+    ]
+    columns = [field.name for field in fields(IterationRecord)]
+    document = {"schema_version": SCHEMA_VERSION, "columns": columns, "state": data}
     return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
@@ -47,10 +63,17 @@ def load(text: str) -> McalState:
     for upgrade in UPGRADES[version - 1 :]:
         data = upgrade(data)
     try:
+        data["records"] = [_named(row, document) for row in data["records"]]
         state: McalState = _build(McalState, data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StateVersionError(f"the saved state is damaged: {error}") from error
     return state
+
+
+def _named(record: Any, document: dict[str, Any]) -> Any:
+    if isinstance(record, list):
+        return dict(zip(document["columns"], record, strict=True))
+    return record
 
 
 def _build(kind: Any, data: Any) -> Any:
