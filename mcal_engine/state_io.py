@@ -27,6 +27,8 @@ def _rows_are_new(state: dict[str, Any]) -> dict[str, Any]:
 UPGRADES: tuple[Upgrade, ...] = (_rows_are_new,)
 """UPGRADES[i] takes the JSON of version i + 1 and returns that of version i + 2."""
 
+SAME = "="
+
 SCHEMA_VERSION = len(UPGRADES) + 1
 
 
@@ -34,13 +36,11 @@ def dump(state: McalState) -> str:
     """Return the state as JSON text; `load` gives back an equal state.
 
     The records of the last training are objects, as drivers show them; those before are rows in
-    the order of `columns`: the names would be half of a long run's state.
+    the order of `columns`, with `SAME` for what the row above says: half of a long run's state.
     """
     data = asdict(state)
-    data["records"] = [
-        list(record.values()) if record["number"] < state.iteration else record
-        for record in data["records"]
-    ]
+    past = [list(r.values()) for r in data["records"] if r["number"] < state.iteration]
+    data["records"] = [*_folded(past), *data["records"][len(past) :]]
     columns = [field.name for field in fields(IterationRecord)]
     document = {"schema_version": SCHEMA_VERSION, "columns": columns, "state": data}
     return json.dumps(document, allow_nan=False, separators=(",", ":"))
@@ -63,17 +63,34 @@ def load(text: str) -> McalState:
     for upgrade in UPGRADES[version - 1 :]:
         data = upgrade(data)
     try:
-        data["records"] = [_named(row, document) for row in data["records"]]
+        data["records"] = _unfolded(data["records"], document.get("columns", []))
         state: McalState = _build(McalState, data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StateVersionError(f"the saved state is damaged: {error}") from error
     return state
 
 
-def _named(record: Any, document: dict[str, Any]) -> Any:
-    if isinstance(record, list):
-        return dict(zip(document["columns"], record, strict=True))
-    return record
+def _folded(rows: list[list[Any]]) -> list[Any]:
+    above: list[list[Any]] = [[None] * len(row) for row in rows[:1]] + rows[:-1]
+    return [
+        [
+            SAME if new == old and new is not None else new
+            for new, old in zip(row, last, strict=True)
+        ]
+        for row, last in zip(rows, above, strict=True)
+    ]
+
+
+def _unfolded(records: list[Any], columns: list[str]) -> list[dict[str, Any]]:
+    """Return every record as an object: rows get their names and what stands above them."""
+    made: list[dict[str, Any]] = []
+    for record in records:
+        if isinstance(record, list):
+            named = zip(columns, record, strict=True)
+            made.append({k: made[-1][k] if v == SAME else v for k, v in named})
+        else:
+            made.append(record)
+    return made
 
 
 def _build(kind: Any, data: Any) -> Any:
