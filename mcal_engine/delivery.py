@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from mcal_engine import audit, curves, guarantees, selection, situation
 from mcal_engine.situation import Situation
@@ -14,6 +15,7 @@ FINE = np.arange(1, guarantees.FINE_STEPS + 1) / guarantees.FINE_STEPS
 COARSE = FINE[1::2]  # what an audit leaves hardly changes with the last per cent of a set
 ROOM = 0.85  # a set whose predicted error is above this share of what is allowed is not audited
 STEPS = 33  # of the table of audit lengths, up to ROOM
+SCATTER = 0.6  # of the log of an audit's length: 90 % of audits end within 1.8 times the mean
 FAILED = 0.95  # an audit of a set above this share runs out of patience
 
 
@@ -125,8 +127,16 @@ def _audited(
     failed = true > FAILED * limits[rows, best]
     smaller = np.where(fallback >= 0, sizes[rows, np.maximum(fallback, 0)], 0.0)
     size = np.where(failed, np.minimum(smaller, sizes[rows, best]), sizes[rows, best])
+    spent *= audit_luck(len(rates))[:, None]
     machine = np.floor(np.maximum(size - spent, 0.0)) * (kept.max(axis=2) > 0)
     return Delivery(machine, shares[best] * (machine > 0), true * machine)
+
+
+def audit_luck(draws: int) -> FloatArray:
+    """Return how an audit's length falls out, as a multiple of the expected one [draws]; mean 1."""
+    scores = np.random.default_rng(draws).permutation(ndtri((np.arange(draws) + 0.5) / draws))
+    luck = np.exp(SCATTER * scores)
+    return np.asarray(luck / luck.mean())
 
 
 def audited_sizes(

@@ -106,7 +106,7 @@ def _audited(now: Situation, drawn: curves.Curves) -> Present:
     found = _present(now, size, int(sizes[choice.index]) - size, wrong / max(now.n, 1))
     needs = audit.expected_labels(rates, sizes, allowed, level)
     kept = _per_draw(sizes, needs, choice.index)
-    kept += choice.size - kept.mean()
+    kept += choice.size - kept.mean() + found.audit * (1.0 - delivery.audit_luck(len(kept)))
     return replace(found, totals=(now.n - kept) * now.price + now.spent)
 
 
