@@ -55,7 +55,7 @@ from mcal_engine.types import (
     Trained,
     TrainRequest,
 )
-from mcal_engine.validation import check_trained, validate
+from mcal_engine.validation import check_budget, check_pool, check_trained, validate
 
 # --- line 1: draw and buy T, then B_0 ---------------------------------------------------------
 
@@ -63,6 +63,7 @@ from mcal_engine.validation import check_trained, validate
 def start(config: RunConfig) -> Step:
     """Begin a run: ask for the labels of the random test marks. Raises `InvalidConfigError`."""
     validate(config)
+    check_budget(config)
     state = McalState(config=config, waiting_for="", phase="", live=config.archs)
     marks = selection.draw_test(config)
     return requests.labels(state, "test", Purpose.TEST, buy=marks, mark=marks)
@@ -83,8 +84,7 @@ def advance(state: McalState, answer: Answer) -> Step:
         raise InvalidAnswerError(
             f"{type(answer).__name__} {answer.request_id!r} does not answer {state.waiting_for!r}"
         )
-    if len(answer.pool.labels) != state.config.n:
-        raise InvalidAnswerError(f"the pool must have {state.config.n} images")
+    check_pool(state.config, answer.pool)
     return follow(state, answer)
 
 

@@ -53,12 +53,18 @@ class Oracle:
         self._sold = np.zeros(len(self.truth), dtype=np.bool_)
 
     def buy(self, items: IntArray, purpose: Purpose) -> IntArray:
-        """Return the people's labels of these images. Raises `EngineError` on a second sale."""
+        """Return the people's labels of these images.
+
+        Raises `EngineError` on a second sale, and where the data set has no label to sell.
+        """
         if self._sold[items].any() or len(np.unique(items)) != len(items):
             raise EngineError("a label was bought twice")
+        answers = (self.truth if self.given is None else self.given)[items]
+        if len(items) and answers.min() < 0:
+            raise EngineError(f"image {items[answers.argmin()]} has no label in the data set")
         self._sold[items] = True
         self.sales.append((purpose.value, items.copy()))
-        return (self.truth if self.given is None else self.given)[items]
+        return answers
 
     def paid(self, purpose: Purpose | None = None) -> int:
         """Return how many labels were sold, for one purpose or in all."""

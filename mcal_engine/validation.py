@@ -8,7 +8,9 @@ import numpy as np
 
 from mcal_engine import selection
 from mcal_engine.errors import InvalidAnswerError, InvalidConfigError
-from mcal_engine.types import MEASURES, Criterion, Measured, RunConfig, Trained
+from mcal_engine.types import MEASURES, Criterion, Measured, Pool, RunConfig, Trained
+
+ROUNDING = 1e-9  # of sums in floats
 
 
 def validate(config: RunConfig) -> None:
@@ -69,6 +71,31 @@ def _about_methods(config: RunConfig) -> list[tuple[bool, str]]:
     ]
 
 
+def check_budget(config: RunConfig) -> None:
+    """Raise `InvalidConfigError` where the budget does not even pay for T and B_0.
+
+    At the start only: a budget that changes midway meets money that is spent already.
+    """
+    test, seed = selection.test_size(config), selection.seed_size(config)
+    first, budget = (test + seed) * config.prices.label, config.target.budget
+    if budget is not None and budget < first * (1 - ROUNDING):
+        raise InvalidConfigError(
+            f"a budget of ${budget:,.2f} does not pay for the first labels: {test:,} test images "
+            f"and {seed:,} training images cost ${first:,.2f}"
+        )
+
+
+def check_pool(config: RunConfig, pool: Pool) -> None:
+    """Raise `InvalidAnswerError` unless the pool has N images and only labels of its classes."""
+    arrays = (pool.train, pool.marked, pool.labels, pool.excluded)
+    if any(len(array) != config.n for array in arrays):
+        raise InvalidAnswerError(f"the pool must have {config.n} images")
+    if pool.labels.min() < -1 or pool.labels.max() >= config.classes:
+        raise InvalidAnswerError(
+            f"labels must be classes 0 to {config.classes - 1}, or -1 for none"
+        )
+
+
 def check_trained(config: RunConfig, answer: Trained, archs: tuple[str, ...]) -> None:
     """Raise `InvalidAnswerError` unless each model has finite scores of all images and times.
 
@@ -82,10 +109,13 @@ def check_trained(config: RunConfig, answer: Trained, archs: tuple[str, ...]) ->
 
 def _check_model(config: RunConfig, model: Measured) -> None:
     scores = model.scores
-    if not len(scores.pred) == len(scores.uncertainty) == config.n:
+    if len(scores.pred) != config.n:
         raise InvalidAnswerError(f"the training must score all {config.n} images")
     used = {"margin", config.confidence, config.acquisition} & set(MEASURES)
-    if not all(np.isfinite(scores.by(measure)).all() for measure in used):
+    views = [scores.by(measure) for measure in sorted(used)]
+    if any(len(view) != config.n for view in views):
+        raise InvalidAnswerError(f"the training must score all {config.n} images")
+    if not all(np.isfinite(view).all() for view in views):
         raise InvalidAnswerError("the training left scores that are not finite numbers")
     if int(scores.pred.max()) >= config.classes:
         raise InvalidAnswerError("the training predicted a class that does not exist")
