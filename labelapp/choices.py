@@ -30,7 +30,7 @@ CERTAINTIES: dict[str, str] = {
 
 ARCHITECTURES: dict[str, str] = {
     "cnn_small": "Small network, quick on any computer",
-    "cnn_fast": "Fast network, stronger on colour images",
+    "cnn_fast": "Strong small network: fewer labels, longer trainings",
     "resnet18": "ResNet-18",
     "resnet50": "ResNet-50",
     "efficientnet_b0": "EfficientNet-B0",
