@@ -40,7 +40,7 @@ def anchored(drawn: Curves, points: Points, seed: int) -> Curves:
 def _luck(rng: np.random.Generator, wrong: FloatArray) -> FloatArray:
     """Return how T's next counts fall out [draws]: low again where X is worse than T shows."""
     stays = (wrong - wrong.mean()) / max(float(wrong.std()), 1e-9)
-    return np.sqrt(1 - SAME) * normal_scores(rng) - np.sqrt(SAME) * stays
+    return np.asarray(np.sqrt(1 - SAME) * normal_scores(rng) - np.sqrt(SAME) * stays)
 
 
 def _present(drawn: Curves) -> FloatArray:
