@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from mcal_engine.types import IntArray
+from mcal_engine.vision import device
 
 CLASSES = 4
 FAST = {"min_steps": 30, "epochs": 1, "batch": 32, "pad": 1, "flip": False}
@@ -36,6 +38,17 @@ def make_pool(n: int = 160, side: int = 12, channels: int = 1) -> TinyPool:
         row, column = divmod(int(label), 2)
         image[row * half : row * half + half, column * half : column * half + half] += 140
     return TinyPool(images, labels)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two threads that wait for each other stall where the cores are shared with other work."""
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "available_cores", lambda: 1)
+        torch.set_num_threads(1)
+        yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

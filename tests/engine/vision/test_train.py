@@ -16,15 +16,6 @@ from tests.engine.vision.conftest import CLASSES, FAST, TinyPool, make_pool
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Two threads wait for each other on a busy machine, and the nets here are tiny."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(autouse=True)
 def _clean_cache():
     yield
