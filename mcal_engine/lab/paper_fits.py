@@ -31,7 +31,7 @@ from mcal_engine.lab.paper_runs import (
     set_of,
 )
 from mcal_engine.lab.replay import records
-from mcal_engine.lab.tables import per_cent, table
+from mcal_engine.lab.tables import table
 from mcal_engine.lab.truth import true_rates
 from mcal_engine.types import THETAS, FloatArray, RunConfig
 
@@ -125,6 +125,11 @@ def _column(theta: float) -> int:
     return THETAS.index(theta)
 
 
+def _fine(rate: float) -> str:
+    """Return a small rate in per cent, two digits."""
+    return f"{100 * rate:.2f} %"
+
+
 # --- Figs. 2 and 3 -------------------------------------------------------------------------------
 
 
@@ -202,9 +207,7 @@ def _prediction_table(ahead: Result, theta: float) -> str:
             name,
             str(row["points"]),
             f"{row['from']:,}",
-            per_cent(row["truth"]),
-            *(per_cent(row[law]) for law in LAWS),
-            per_cent(row["last value"]),
+            *(_fine(row[what]) for what in ("truth", *LAWS, "last value")),
         )
         for name, rows in ahead.items()
         for row in rows
@@ -300,11 +303,11 @@ def _effect_table(found: Result) -> str:
             "uneven" if row["delta"] is None else f"{row['delta']:g} %",
             str(row["steps"]),
             f"{row['train_size']:,}",
-            *(f"{100 * row['rates'][_column(t)]:.2f} %" for t in FIG_2_THETAS),
+            *(_fine(row["rates"][_column(t)]) for t in FIG_2_THETAS),
         )
         for row in found["rows"]
     ]
-    spread = [f"{100 * found['spread'][_column(t)]:.2f} %" for t in FIG_2_THETAS]
+    spread = [_fine(found["spread"][_column(t)]) for t in FIG_2_THETAS]
     lines.append(("largest difference", "", "", "", *spread))
     note = (
         "recordings with equal steps differ by their seed alone: what delta does must exceed that"
