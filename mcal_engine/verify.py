@@ -61,6 +61,9 @@ def stored(held: dict[str, Any], content: dict[str, Any]) -> Iterator[Check]:
             row["content"]["frozen"] for row in before if sha256(row["content"]) == row["sha256"]
         }
         yield content["frozen"] in known, "the frozen hash was stored before the first label"
+        begun = {(row["content"].get("attempt"), row["content"]["frozen"]) for row in before}
+        once = len({attempt for attempt, _ in begun}) == len(begun)
+        yield once, "no attempt was begun twice"
 
 
 def sha256(content: object) -> str:
@@ -110,6 +113,8 @@ def committed(c: dict[str, Any]) -> Iterator[Check]:
     yield sha256({name: c[name] for name in WHAT_IS_FROZEN}) == c["frozen"], "the frozen hash fits"
     key = f"{c['seed']}:audit:{c['attempt']}:{c['frozen'][:16]}"
     yield c["key"] == key, "the order's key is made of seed, attempt and frozen hash"
+    possible = 0 < c["alpha"] < 1 and isinstance(c["attempt"], int) and c["attempt"] >= 1
+    yield possible, "alpha lies between 0 and 1, and attempts count from 1"
     level = 0.8 * c["alpha"] * 0.2 ** (c["attempt"] - 1)
     yield isclose(c["level"], level), f"attempt {c['attempt']} may spend {level:.3g} of alpha"
     cuts, sizes = c["thresholds"], c["sizes"]

@@ -42,18 +42,23 @@ def verdict(c: dict[str, Any], prefix: list[dict[str, Any]]) -> tuple[int | None
     of every smaller set, in which they do not, ever reached 1 / level.
     """
     if c["promise"] == BUDGET:
-        n, k = len(prefix), sum(entry["machine"] != entry["answer"] for entry in prefix)
+        n, k = len(prefix), sum(is_wrong(entry) for entry in prefix)
         return 0, smallest_allowance(n, k, c["sizes"][0], c["forecasts"][0], c["level"])
     best, wrong, below = None, 0, True
     for j in range(len(c["sizes"])):
         inside = [e for e in prefix if e["uncertainty"] <= c["thresholds"][j]]
-        wrong_ones = [e["machine"] != e["answer"] for e in inside]
+        wrong_ones = [is_wrong(entry) for entry in inside]
         plan = (c["sizes"][j], c["allowances"][j], c["forecasts"][j], c["level"])
         strict, own = evidence(wrong_ones, *plan)
         if below and own:
             best, wrong = j, c["allowances"][j] - (sum(wrong_ones) if strict else 0)
         below = below and strict
     return best, wrong
+
+
+def is_wrong(entry: dict[str, Any]) -> bool:
+    """Tell whether an audited machine label is wrong: so is one that nobody could check."""
+    return entry["answer"] is None or entry["machine"] != entry["answer"]
 
 
 def log_path(size: int, wrong: int, n: int, k: int) -> float:

@@ -184,6 +184,44 @@ def test_the_checksum_notices_what_nothing_else_can(delivery, field):
     assert delivery.run(held) == 1
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"attempt": 0}, {"attempt": -1}, {"attempt": 1.5}, {"alpha": 1.5}, {"alpha": 0.0}],
+    ids=["attempt 0", "attempt -1", "attempt 1.5", "alpha 1.5", "alpha 0"],
+)
+def test_a_level_that_no_attempt_has_is_noticed_even_when_it_was_frozen(delivery, other):
+    """Committed with every hash right: attempt 0 would spend four times alpha."""
+    made = delivery.document | other
+    made["level"] = 0.8 * made["alpha"] * 0.2 ** (made["attempt"] - 1)
+    made["frozen"] = verify.sha256({name: made[name] for name in verify.WHAT_IS_FROZEN})
+    made["key"] = f"{made['seed']}:audit:{made['attempt']}:{made['frozen'][:16]}"
+    assert [text for ok, text in verify.committed(made) if not ok] == [
+        "alpha lies between 0 and 1, and attempts count from 1"
+    ]
+
+
+def test_an_image_that_nobody_labelled_counts_as_wrong_whatever_is_written():
+    """No answer and no machine label would be equal, and so right."""
+    document = {"promise": verify_numbers.BUDGET, "sizes": [900], "forecasts": [0.02]}
+    document["level"] = 0.04
+    entry = {"uncertainty": 0.1, "machine": 1, "answer": 1}
+    blank = entry | {"machine": None, "answer": None}
+    _, fine = verify_numbers.verdict(document, [entry] * 300)
+    _, bound = verify_numbers.verdict(document, [entry] * 280 + [blank] * 20)
+    assert bound > fine
+
+
+def test_an_attempt_that_was_begun_twice_is_noticed(delivery):
+    """Each audit that was stored spends the level of its own attempt."""
+    names = ("frozen", "key", "attempt")
+    content = {name: delivery.document[name] for name in names}
+    rows = [content, content | {"frozen": "1" * 64}, content | {"frozen": "2" * 64, "attempt": 2}]
+    rows = [{"content": row, "sha256": audit.sealed(row)["sha256"]} for row in rows]
+    held = audit.sealed(delivery.document)
+    assert delivery.run(held | {"commitments": [rows[0], rows[0], rows[2]]}) == 0
+    assert delivery.run(held | {"commitments": rows}) == 1
+
+
 def test_a_field_that_is_missing_is_unreadable(delivery):
     for field in ("audited", "sizes", "key"):
         document = {name: value for name, value in delivery.document.items() if name != field}
