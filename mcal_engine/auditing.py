@@ -112,7 +112,10 @@ def frozen_scores(state: McalState, answer: Labelled) -> Scores:
 
 
 def next_batch(state: McalState, pool: Pool, scores: Scores) -> tuple[McalState, IntArray]:
-    """Return the next part of the committed order: half of what is expected to be missing."""
+    """Return the next part of the committed order: half of what is expected to be missing.
+
+    Without the images that were answered, or found to be unusable, since the freeze.
+    """
     assert state.audit is not None
     frozen, order = state.audit, _order(state, pool, scores)
     missing = float(frozen.planned) if frozen.looked == 0 else _cheapest_way(state, pool, scores)
@@ -120,7 +123,8 @@ def next_batch(state: McalState, pool: Pool, scores: Scores) -> tuple[McalState,
     if _is_forced(state):
         part = max(frozen.planned, 1)
     items = order[frozen.asked : frozen.asked + part]
-    return replace(state, audit=replace(frozen, asked=frozen.asked + len(items))), items
+    open_ones = items[(pool.labels[items] < 0) & ~pool.excluded[items]]
+    return replace(state, audit=replace(frozen, asked=frozen.asked + len(items))), open_ones
 
 
 def judged(state: McalState, pool: Pool, scores: Scores) -> McalState:

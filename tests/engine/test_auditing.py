@@ -153,6 +153,30 @@ def test_audited_images_join_the_training_set_with_their_share_of_the_marks(dece
     assert len(marks) <= 3 + 3 * len(asked) * tests / size
 
 
+# --- what happens during an audit ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def begun():
+    """The run at its first audit request: (driver, state, request, pool, scores)."""
+    driver, steps, _ = drive(SETTINGS, until=LabelRequest)
+    state, request = steps[-1]
+    while getattr(request, "purpose", None) is not Purpose.AUDIT:
+        state, request = mcal.advance(state, driver.answer(request))
+    return driver, state, request, driver.pool(), driver.scores[request.frozen]
+
+
+def test_an_image_with_an_answer_is_not_asked_for_again(begun):
+    """Labels that came meanwhile keep their place in the order, and are paid once."""
+    _, state, request, pool, scores = begun
+    again = replace(state, audit=replace(state.audit, asked=0))
+    pool.labels[request.buy[3]] = 1
+    pool.excluded[request.buy[5]] = True
+    after, items = auditing.next_batch(again, pool, scores)
+    assert items.tolist() == np.delete(request.buy, [3, 5]).tolist()
+    assert after.audit.asked == len(request.buy)
+
+
 # --- a target that changes meanwhile --------------------------------------------------------
 
 
