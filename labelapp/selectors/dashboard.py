@@ -85,6 +85,7 @@ def _draw(facts: Facts) -> dict[str, Any]:
             "epsilon_text": share(project.epsilon),
             "confidence": project.confidence,
             "promise": kind_words(facts),
+            "checked": project.certificate == Project.CertificateKind.AUDIT,
             "currency": project.currency,
         },
         "figures": figures(facts),

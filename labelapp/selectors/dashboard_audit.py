@@ -14,6 +14,11 @@ HOW: dict[str, str] = {
     "test_set": "Computed from the test set, which also steered the run, so it is an estimate.",
 }
 
+WHY = (
+    "It proves that at most {epsilon} of all labels are wrong: people answer without seeing what "
+    "the machine said, and wrong machine labels found on the way are put right."
+)
+
 
 def audit(facts: Facts) -> dict[str, Any] | None:
     """Return how far the audit is that is under way, in words and as a bar; None without one."""
@@ -22,11 +27,11 @@ def audit(facts: Facts) -> dict[str, Any] | None:
         return None
     done = int(frozen["asked"]) - batch.remaining
     planned = round(float(frozen["planned"]))
-    rest = ""
+    rest = " " + WHY.format(epsilon=share(facts.project.epsilon))
     if frozen["ended"]:
         rest = " The promise was changed: this check ends with the images that are out."
     elif int(frozen["attempt"]) > 1:
-        rest = f" It is check number {frozen['attempt']}: an earlier one did not prove enough."
+        rest += f" It is check number {frozen['attempt']}: an earlier one did not prove enough."
     return {
         "attempt": frozen["attempt"],
         "done": done,

@@ -56,8 +56,9 @@ class Facts:
 
     @property
     def human_only(self) -> Decimal:
-        """What it costs when people label every image."""
-        return self.n * self.label_price
+        """What it costs when people label every image: what is bought keeps its price."""
+        paid = sum((self.ledger[p].amount for p in LABEL_PURPOSES if p in self.ledger), Decimal(0))
+        return paid + (self.n - Decimal(self.bought) / self.project.overlap) * self.label_price
 
     @property
     def label_price(self) -> Decimal:

@@ -172,16 +172,24 @@ def _bound(label: str, bound: float, epsilon: float, note: str) -> Figure:
 def expected_labels(facts: Facts) -> int | None:
     """Return how many labels people will have given at the end, None while unknown.
 
-    Before the end: everything outside S of the cheapest plan.
+    Before the end: everything outside S of the cheapest plan, and the check of S.
     """
     if facts.certificate or facts.finished:
         return facts.n - facts.counter.machine
     if facts.plan is None or not facts.records:
         return None
     last, b_opt = facts.records[-1], float(facts.plan["b_opt"]["value"])
+    if facts.project.certificate == Project.CertificateKind.AUDIT and facts.plan.get("grid_b"):
+        return _paid_for(facts, facts.plan, b_opt)
     marked = float(last["test_size"]) / max(1, facts.n - int(last["train_size"]))
     remainder = (facts.n - b_opt) * (1 - marked)
     return round(facts.n - float(facts.plan["theta_star"]["value"]) * remainder)
+
+
+def _paid_for(facts: Facts, plan: dict[str, Any], b_opt: float) -> int:
+    """Return how many labels the plan pays people for: its check of the machine is among them."""
+    place = min(range(len(plan["grid_b"])), key=lambda i: abs(plan["grid_b"][i] - b_opt))
+    return min(facts.n, round(plan["grid_labels"][place] * facts.n / plan["human_only"]))
 
 
 def _progress(facts: Facts) -> Figure:
@@ -193,15 +201,17 @@ def _progress(facts: Facts) -> Figure:
         return _figure("progress", "Labels by people", f"{done:,}", note=machine, more="all done")
     if expected is None:
         return _figure("progress", "Labels by people", f"{done:,}", note=now)
-    to_go = max(0, expected - done)
+    expected = max(expected, done + left)
     return _figure(
         "progress",
         "Labels by people",
         f"{done:,}",
-        unit=f"of about {max(expected, done):,}",
-        note=f"about {to_go:,} to go" if to_go else "none to go by the present plan",
+        unit=f"of about {expected:,}",
+        note=f"about {expected - done:,} to go"
+        if expected > done
+        else "none to go by the present plan",
         more=now,
-        meter={"value": done / max(expected, done, 1), "limit": 1},
+        meter={"value": done / max(expected, 1), "limit": 1},
     )
 
 

@@ -71,18 +71,26 @@ def ledger_table(facts: Facts) -> dict[str, Any]:
 def _ledger_row(purpose: str, line: Line, facts: Facts) -> dict[str, Any]:
     labels = purpose in LABEL_PURPOSES
     quantity = f"{int(line.quantity):,} labels" if labels else duration(float(line.quantity) * 3600)
-    price = facts.project.price_per_label if labels else facts.project.compute_price_per_hour
     return {
         "purpose": purpose,
         "label": PURPOSES[purpose],
         "quantity": quantity,
-        "unit": f"{money(price, facts.currency)} a label"
-        if labels
-        else f"{money(price, facts.currency)} an hour",
+        "unit": _unit(line, facts, labels=labels),
         "amount": money(line.amount, facts.currency),
         "value": float(line.amount),
         "share": share(float(line.amount / (facts.spent or Decimal(1)))),
     }
+
+
+def _unit(line: Line, facts: Facts, *, labels: bool) -> str:
+    """Return the price; where it changed meanwhile, the mean of what was paid."""
+    price = facts.project.price_per_label if labels else facts.project.compute_price_per_hour
+    mean = line.amount / line.quantity if line.quantity else price
+    changed = abs(mean - price) > price / 100  # cents of the sum are rounded
+    words = (
+        f"{money(mean if changed else price, facts.currency)} {'a label' if labels else 'an hour'}"
+    )
+    return f"{words} on average" if changed else words
 
 
 def rounds(facts: Facts) -> list[dict[str, Any]]:

@@ -94,7 +94,9 @@ def _labelling(project: Project, run: Run) -> RunStatus:
     message = f"{batch.remaining:,} of {batch.size:,} images of this round wait for labels."
     after = "then all is done" if batch.purpose == "residual" else "then the next step follows"
     if batch.purpose == "audit":
-        after = "until the promise is proven or the machine gets less to label"
+        after = (
+            "until the promise is proven; where it is not, the machine learns more or labels fewer"
+        )
     if batch.purpose in {"seed", "train"}:
         after = "then the model trains again" if run.iteration else "then the model trains"
     why = _last_decision(run) if batch.purpose == "train" else ""

@@ -209,7 +209,7 @@ def initial_of(project: Project) -> dict[str, Any]:
 
 def fixed_facts(project: Project, *, terms: bool) -> list[tuple[str, str]]:
     """Return in words what cannot change any more; with `terms` promise and prices, too."""
-    rivals = ", ".join(project.rivals) or "none"
+    rivals = ", ".join(choices.ARCHITECTURES.get(name, name) for name in project.rivals) or "none"
     facts = [
         ("How the promise is kept", choices.CERTIFICATES[project.certificate]),
         ("Images may be mirrored", "yes" if project.settings.get("flip") else "no"),

@@ -141,8 +141,8 @@ def press(page: Page, keys: str) -> None:
         expect(shown).not_to_have_attribute("src", before)
 
 
-def all_saved(page: Page) -> None:
-    expect(page.locator("#saved-text")).to_have_text("All saved")
+def all_saved(page: Page, seconds: float = 5) -> None:
+    expect(page.locator("#saved-text")).to_have_text("All saved", timeout=1000 * seconds)
 
 
 def done_today(page: Page, count: int) -> None:

@@ -60,7 +60,7 @@ def test_a_killed_web_server_comes_back_and_no_answer_is_lost(product, owner, pi
     product.kill_web_server()
     press(owner, "12")
     wait_for(lambda: "starting it again" in product.said(), 20, product.said)
-    all_saved(owner)
+    all_saved(owner, seconds=60)  # a whole web server starts meanwhile
     done_today(owner, 5)
     assert len(by_people(exported(owner, product, pid))) == 5
 
