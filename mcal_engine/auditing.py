@@ -47,8 +47,8 @@ def begin(
     chosen = _forced(left, present) if present.forced else _cheapest(state, look, left)
     if chosen is None:
         return None
-    cuts, planned = chosen
-    return audit.freeze(
+    cuts, planned, wanted = chosen
+    frozen = audit.freeze(
         pool,
         scores,
         config,
@@ -58,6 +58,7 @@ def begin(
         forecasts=planner.present_rates(look.now, _sizes(left, cuts)).mean(axis=0).tolist(),
         planned=planned,
     )
+    return replace(frozen, wanted=wanted)
 
 
 def _open(pool: Pool) -> NDArray[np.bool_]:
@@ -70,14 +71,15 @@ def _sizes(left: NDArray[np.float32], cuts: NDArray[np.float32]) -> FloatArray:
 
 def _forced(
     left: NDArray[np.float32], present: planner.Present
-) -> tuple[NDArray[np.float32], float] | None:
+) -> tuple[NDArray[np.float32], float, int] | None:
     size = min(present.wanted, len(left))
-    return (left[[size - 1]], float(present.audit)) if size else None
+    return (left[[size - 1]], float(present.audit), size) if size else None
 
 
 def _cheapest(
     state: McalState, look: measuring.Look, left: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], float] | None:
+) -> tuple[NDArray[np.float32], float, int] | None:
+    """Return the cuts to freeze, the audit labels expected, and |S_J*|."""
     target, n = state.config.target, look.now.n
     cuts = selection.fine_thresholds(left, CUTS)
     sizes = _sizes(left, cuts)
@@ -88,7 +90,7 @@ def _cheapest(
     if choice is None:
         return None
     frame = audit.frame(sizes, allowances, rates, choice.index)
-    return cuts[frame], choice.labels
+    return cuts[frame], choice.labels, int(sizes[choice.index])
 
 
 def commitment(state: McalState) -> tuple[str, dict[str, object]]:
@@ -204,7 +206,7 @@ def try_again(state: McalState) -> bool:
         return True
     done = audit.certified(frozen)
     size = 0 if done is None else frozen.sizes[done]
-    full = size >= FULL_ENOUGH * frozen.sizes[-1]
+    full = size >= FULL_ENOUGH * frozen.wanted
     rounds = sum(record.arch == frozen.arch for record in state.records)
     last = frozen.attempt >= ATTEMPTS or rounds >= state.config.max_rounds
     return not (full or last or _is_forced(state))

@@ -340,6 +340,7 @@ class Audit:
     allowances: tuple[int, ...]
     forecasts: tuple[float, ...]  # p_j, the error share that the forecast expects in S_j
     planned: int  # audit labels expected
+    wanted: int = 0  # |S_J*|: larger sets are audited along, but nobody counts on them
     excluded: tuple[int, ...] = ()  # images that could not be labelled before the freeze
     asked: int = 0  # of the committed order, so far
     looked: int = 0  # length of the prefix that has been judged

@@ -196,3 +196,13 @@ def test_a_new_target_ends_the_attempt_and_loses_no_label():
     assert changed.audit.allowances[-1] > state.audit.allowances[-1]
     assert changed.iteration == state.iteration
     assert bought < driver.oracle.paid() + len(request.buy)
+
+
+def test_an_audit_that_certified_what_it_was_after_is_not_tried_again(ran):
+    """Larger sets are audited along; that they fail is no reason to train on."""
+    _, steps, _ = ran
+    state = next(s for s, r in reversed(steps) if isinstance(r, LabelRequest) and s.audit)
+    sizes = (1000, 2000, 3000)
+    audit = replace(state.audit, sizes=sizes, wanted=2000, attempt=1, ended=auditing.DEARER)
+    for passed, again in [((True, True, False), False), ((True, False, False), True)]:
+        assert auditing.try_again(replace(state, audit=replace(audit, passed=passed))) == again
