@@ -251,7 +251,7 @@ def estimated(
     state: McalState, pool: Pool, look: measuring.Look, present: planner.Present
 ) -> Delivery:
     """Return S and certificate B, or what the paper modes estimate."""
-    target, scores, live = state.config.target, look.model.scores, len(state.live)
+    target, scores, live = state.config.target, look.model.scores, len(state.config.archs)
     found, walk = look.judged, look.now.walk
     if present.forced:
         found = guarantees.forced_candidates(pool, scores, state.config, present.wanted)

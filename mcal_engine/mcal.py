@@ -205,16 +205,21 @@ def _after_audit(state: McalState, answer: Labelled) -> Step:
 
 
 def _after_unfreeze(state: McalState, answer: Labelled) -> Step:
-    """The audited images joined B: audit anew after a change, else train on."""
-    scores = auditing.frozen_scores(state, answer)
-    if state.audit is not None and state.audit.ended == auditing.CHANGED:
-        look = measuring.look_again(state, answer.pool, scores)
-        return _finish(state, answer.pool, look, planner.present(look.now))
+    """The audited images joined B. After a change plan anew and perhaps audit anew; else train."""
+    pool, scores = answer.pool, auditing.frozen_scores(state, answer)
+    changed = state.audit is not None and state.audit.ended == auditing.CHANGED
     least = selection.minimum_delta(state.config.n)
-    state = replace(state, audit=None, stop_reason="", stop_votes=0, delta=least)
+    state = replace(state, stop_votes=0, delta=least)
+    if changed:
+        look = measuring.look_again(state, pool, scores)
+        made = rules.decide(look.now, state)
+        state = replace(state, plan=made.plan, stop_reason=made.reason, delta=made.delta)
+        if made.reason:
+            return _finish(state, pool, look, made.present)
+    state = replace(state, audit=None, stop_reason="")
     if state.config.acquisition == "k_center" and scores.features is None:
         return _train(state, answer)  # the audited images are the batch
-    return _ask_more(state, answer.pool, [scores])
+    return _ask_more(state, pool, [scores])
 
 
 def _store(

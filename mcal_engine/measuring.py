@@ -66,7 +66,7 @@ def _look(
     judged = guarantees.judged_candidates(pool, model.scores, config)
     walk = guarantees.EMPTY
     if not guarantees.is_audited(config.target):
-        walk = guarantees.walk(judged, config.target, len(state.live))
+        walk = guarantees.walk(judged, config.target, len(config.archs))
     repriced = state.spent_labels - state.bought * config.prices.label
     now = planner.Situation(
         config=config,
@@ -77,7 +77,7 @@ def _look(
         spent=state.spent_compute + repriced,
         walk=walk,
         attempts=state.attempts,
-        live=len(state.live),
+        live=len(config.archs),  # T compared them all, also those that were dropped
         device=model.device,
     )
     return Look(model, judged, now)

@@ -189,7 +189,8 @@ def expected_labels(facts: Facts) -> int | None:
 def _paid_for(facts: Facts, plan: dict[str, Any], b_opt: float) -> int:
     """Return how many labels the plan pays people for: its check of the machine is among them."""
     place = min(range(len(plan["grid_b"])), key=lambda i: abs(plan["grid_b"][i] - b_opt))
-    return min(facts.n, round(plan["grid_labels"][place] * facts.n / plan["human_only"]))
+    share = float(plan["grid_labels"][place]) / float(plan["human_only"])
+    return min(facts.n, round(share * facts.n))
 
 
 def _progress(facts: Facts) -> Figure:
