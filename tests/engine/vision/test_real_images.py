@@ -29,9 +29,9 @@ def whole_run(*, limit: int, seed: int, max_rounds: int) -> dict[str, object]:
 
 
 def test_a_short_run_on_real_images_keeps_its_target_and_saves():
-    result = whole_run(limit=3000, seed=0, max_rounds=3)
+    result = whole_run(limit=3000, seed=0, max_rounds=5)
     assert result["realised_error"] <= 0.05
-    assert result["machine_fraction"] >= 0.2
+    assert result["machine_fraction"] >= 0.3
     assert sum(result["counts"].values()) == 3000
 
 
