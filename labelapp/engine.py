@@ -61,7 +61,10 @@ def first_step(project: Project, *, images: int, classes: int) -> tuple[dict[str
 
 def outstanding_training(run: Run) -> TrainOrder:
     """Return the training that the run waits for, as it was asked for."""
-    return TrainOrder(**run.state["order"])
+    order = dict(run.state["order"])
+    if "arch" in order:  # saved before several networks could race
+        order["archs"] = [order.pop("arch")]
+    return TrainOrder(**order)
 
 
 def first_purchase(project: Project, *, images: int, classes: int) -> tuple[int, int]:

@@ -33,7 +33,10 @@ def test_a_closed_batch_that_nobody_follows_up_is_advanced(project, images):
 
 
 def test_a_training_that_nobody_does_is_enqueued(project, batch):
-    Run.objects.update(request_kind="train", waiting_for="002-train", iteration=2)
+    order = {"id": "002-train", "iteration": 2, "archs": ["cnn_small"], "seed": 2000}
+    Run.objects.update(
+        request_kind="train", waiting_for="002-train", iteration=2, state={"order": order}
+    )
     reconcile.reconcile()
     assert live() == [f"train:{batch.run_id}:002-train"]
 
