@@ -35,6 +35,7 @@ from mcal_engine.lab.truth import machine_share, pool_at
 from mcal_engine.types import FloatArray, RunConfig
 
 ACQUISITIONS = ("margin", "entropy", "least_confidence", "k_center", "random")
+WORTH = ("margin", "random")  # M(.) with and without active learning
 BINS = 20
 ASKED_AND_PAPER = (ASKED, PAPER)
 BILL = {mode.name: mode.account for mode in MODES}
@@ -249,11 +250,16 @@ def _subset_panels(rows: Sequence[Result]) -> tuple[Panel, ...]:
 
 
 def fig14_15(runs: Sequence[Run], options: argparse.Namespace) -> Outcome:
-    """Figs. 14, 15: MCAL with M(.) and with random batches, both label prices."""
-    learned = [run for run in runs if run.recording.about.acquisition != "random"]
-    chance = [run for run in runs if run.recording.about.acquisition == "random"]
-    both = {set_of(run) for run in learned} & {set_of(run) for run in chance}
-    rows = replayed([r for r in runs if set_of(r) in both], options, label_prices(options))
+    """Figs. 14, 15: MCAL by margin and with random batches, both label prices."""
+    made = {
+        name: {set_of(run) for run in runs if run.recording.about.acquisition == name}
+        for name in WORTH
+    }
+    both = made["margin"] & made["random"]
+    compared = [
+        run for run in runs if set_of(run) in both and run.recording.about.acquisition in WORTH
+    ]
+    rows = replayed(compared, options, label_prices(options))
     gains = [
         gain
         for data in sorted(both)
@@ -262,7 +268,7 @@ def fig14_15(runs: Sequence[Run], options: argparse.Namespace) -> Outcome:
         for gain in [_gain(rows, data, price, mode.name)]
     ]
     texts = [_gain_table(gains)] if gains else []
-    wanted = [Wanted(data, acquisition=name) for data in SETS for name in ("margin", "random")]
+    wanted = [Wanted(data, acquisition=name) for data in SETS for name in WORTH]
     return finished("fig14-15", {"rows": rows, "gains": gains}, texts, missing(runs, wanted))
 
 
@@ -305,7 +311,7 @@ def _gain_table(gains: Sequence[Result]) -> str:
         for one in gains
     ]
     return (
-        "Active learning: MCAL with M(.) and with random batches\n"
+        "Active learning: MCAL by margin and with random batches, medians of the replays\n"
         f"{table(head, lines)}\n+: a recording ended before the engine wanted to"
     )
 

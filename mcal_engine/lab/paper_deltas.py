@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from mcal_engine.lab import paper_numbers as numbers
 from mcal_engine.lab.baselines import naive
@@ -30,13 +31,16 @@ from mcal_engine.lab.paper_runs import (
     one_net,
     row,
     saved,
+    seeded,
     service,
     set_of,
     share,
 )
 from mcal_engine.lab.tables import per_cent, table
+from mcal_engine.types import RunConfig
 
 SWEPT = (ASKED, PAPER)
+ENDED = "+: a recording ended before the engine wanted to stop"
 PAPER_NAMES = {ours: theirs for theirs, ours in NETS.items()}
 
 
@@ -94,13 +98,41 @@ def sweeps(
 
 def _sweep(run: Run, options: argparse.Namespace, price: float, mode: Mode) -> Sweep:
     config, timed = mode.config(run, options, price), clock(options)
-    fixed = {}
-    for arch in config.archs:
+    drawn = list(seeded(config, options))
+    return Sweep(
+        run=run,
+        mode=mode,
+        price=price,
+        mcal=_mean([row(run, one, mode, run.replay(one, clock=timed)) for one in drawn]),
+        fixed={arch: _fixed(run, options, mode, drawn, arch) for arch in config.archs},
+    )
+
+
+def _fixed(
+    run: Run, options: argparse.Namespace, mode: Mode, drawn: Sequence[RunConfig], arch: str
+) -> list[Result]:
+    """Return one row per delta of one network, means over the draws of T."""
+    more = {"given": run.given, "clock": clock(options)}
+    found: dict[float, list[Result]] = {delta: [] for delta in options.deltas}
+    for config in drawn:
         alone = one_net(config, arch)
-        found = naive(run.recording, run.truth, alone, options.deltas, given=run.given, clock=timed)
-        fixed[arch] = [row(run, alone, mode, one) | {"delta": one["delta"]} for one in found]
-    mcal = row(run, config, mode, run.replay(config, clock=timed))
-    return Sweep(run, mode, price, mcal, fixed)
+        for one in naive(run.recording, run.truth, alone, options.deltas, **more):
+            found[one["delta"]].append(row(run, alone, mode, one))
+    return [_mean(rows) | {"delta": delta} for delta, rows in found.items()]
+
+
+def _mean(rows: Sequence[Result]) -> Result:
+    """Return one row of means over draws of T; what is no number is the first one's.
+
+    The length of an audit is luck, so the cheapest of several single draws would be a lucky one.
+    """
+    means = {
+        name: fmean(row[name] for row in rows)
+        for name, value in rows[0].items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    ended = any(row["recording_ended"] for row in rows)
+    return rows[0] | means | {"draws": len(rows), "recording_ended": ended}
 
 
 # --- Table 2 -------------------------------------------------------------------------------------
@@ -120,7 +152,7 @@ def _table2(made: Sequence[Sweep]) -> str:
         "saves", "MCAL/best", "paper: delta", "cost", "saves",
     )  # fmt: skip
     lines = [_table2_line(one, arch) for one in made for arch in one.fixed]
-    return f"{table(head, lines)}\nCost: {_accounts()}."
+    return f"{table(head, lines)}\nCost: {_accounts()}. {ENDED}"
 
 
 def _table2_line(one: Sweep, arch: str) -> tuple[str, ...]:
@@ -136,10 +168,10 @@ def _table2_line(one: Sweep, arch: str) -> tuple[str, ...]:
         one.mode.name,
         arch,
         f"{best['delta']:g} %",
-        money(cost),
+        money(cost) + _end(best),
         share(saved(cost, one.by_hand)),
         per_cent(best["machine_share"]),
-        money(own),
+        money(own) + _end(one.mcal),
         share(saved(own, one.by_hand)),
         f"{own / cost:.3f}" if cost else "-",
         *(("-", "-", "-") if theirs is None else
@@ -221,7 +253,7 @@ def _over_delta(
         f"{name}-{run.name}": tuple(_panel(one, view) for one in made if one.run is run)
         for run in runs
     }
-    texts = [_delta_table(one, view) for one in made]
+    texts = [_delta_table(one, view) for one in made] + ([ENDED] if made else [])
     rows = [one.facts() | {"ratio": _ratios(one, view)} for one in made]
     return finished(name, {"rows": rows}, texts, _lacks(runs), figures)
 
@@ -243,15 +275,23 @@ def _delta_table(one: Sweep, view: _View) -> str:
     first = next(iter(one.fixed.values()))
     head = (f"{view.what}, delta =", *(f"{f['delta']:g} %" for f in first))
     lines = [
-        (arch, *(view.text(view.value(one, f)) for f in fixed)) for arch, fixed in one.fixed.items()
+        (arch, *(view.text(view.value(one, f)) + _end(f) for f in fixed))
+        for arch, fixed in one.fixed.items()
     ]
     levels = "; ".join(f"{level.label} {view.text(level.y)}" for level in view.levels(one))
+    levels += "; the recording ended early for MCAL" if one.mcal["recording_ended"] else ""
     ratios = ", ".join(
         f"{arch} {'-' if ratio is None else f'{ratio:.2f}'}"
         for arch, ratio in _ratios(one, view).items()
     )
     account = "everything paid" if one.mode.account == "total" else "T and validation free"
-    return f"{one.title}; {account}\n{table(head, lines)}\n{levels}; largest over least: {ratios}"
+    draws = f"{account}, means of {one.mcal['draws']} draws of T"
+    return f"{one.title}; {draws}\n{table(head, lines)}\n{levels}; largest over least: {ratios}"
+
+
+def _end(one: Result) -> str:
+    """Mark a row whose recording ended before the engine wanted to."""
+    return "+" if one["recording_ended"] else ""
 
 
 def _ratios(one: Sweep, view: _View) -> dict[str, float | None]:

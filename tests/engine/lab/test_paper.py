@@ -148,7 +148,18 @@ def test_the_level_of_mcal_is_table_1s(margin, tmp_path):
     swept = run("fig16-18", tmp_path, [margin], *more)["rows"]
     for one in swept:
         [same] = [row for row in table if row["mode"] == one["mode"]]
-        assert one["mcal"] == same
+        assert one["mcal"] == same | {"draws": 1}
+
+
+def test_sweeps_are_means_over_the_draws_of_t(margin, tmp_path):
+    more = [*AMAZON, "--deltas", "10"]
+    single = [run("fig12", tmp_path, [margin], *more, "--seeds", s)["rows"][0] for s in "01"]
+    [both, _] = run("fig12", tmp_path, [margin], *more, "--seeds", "0,1")["rows"]
+    for rows in (lambda one: one["mcal"], lambda one: one["fixed"]["cnn_small"][0]):
+        for name in ("total", "paper_total", "machine_share", "compute", "error"):
+            apart = [rows(one)[name] for one in single]
+            assert rows(both)[name] == pytest.approx(np.mean(apart))
+    assert both["mcal"]["draws"] == 2
 
 
 @pytest.mark.parametrize(
@@ -221,6 +232,13 @@ def test_active_learning_is_compared_with_chance(margin, chance, tmp_path):
         ]
         assert gain["without"] == cost
     assert all(gain["gain"] > 0 for gain in found["gains"])
+
+
+def test_other_acquisitions_have_no_part_in_the_comparison(margin, chance, folder, tmp_path):
+    entropy = kept(folder, "entropy", data="cifar10_jpeg", acquisition="entropy")
+    two = run("fig14-15", tmp_path, [margin, chance], *AMAZON)
+    three = run("fig14-15", tmp_path, [entropy, margin, chance], *AMAZON)
+    assert three["gains"] == two["gains"]
 
 
 def test_half_a_comparison_is_none(margin, tmp_path, capsys):
