@@ -57,6 +57,13 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     add(
         "--flip", action=argparse.BooleanOptionalAction, default=True, help="train on mirror images"
     )
+    add(
+        "--label-ahead",
+        type=int,
+        default=0,
+        metavar="N",
+        help="images that people label during each training but the first",
+    )
     add("--device", default=None, help="cpu, cuda, mps; by default the best there is")
     add("--json", type=Path, default=None, metavar="OUT", help="write the result here")
     add(
@@ -90,7 +97,12 @@ def _simulate(options: argparse.Namespace) -> int:
     outputs.check_places((options.json, options.certificate_json, options.labels_csv))
     _say(f"{config.n:,} images, {config.classes} classes, epsilon {config.target.epsilon:g}\n")
     _say(HEADER)
-    driver = simulate.Driver(config, simulate.Oracle(data.labels), _learner(data, options))
+    driver = simulate.Driver(
+        config,
+        simulate.Oracle(data.labels),
+        _learner(data, options),
+        label_ahead=options.label_ahead,
+    )
     result = simulate.drive(config, driver, _row)
     _say(_summary(result))
     _keep(options, result, driver, data.class_names)

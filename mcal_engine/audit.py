@@ -113,6 +113,7 @@ def freeze(
         planned=round(planned),
         excluded=tuple(int(item) for item in np.flatnonzero(pool.excluded | taken)),
         passed=(False,) * len(sizes),
+        n=n,
     )
     frozen = _hash(_fixed(made, config, n, scores_hash(scores.pred, uncertainty)))
     return replace(made, frozen=frozen, key=f"{config.seed}:audit:{attempt}:{frozen[:16]}")
@@ -162,8 +163,8 @@ def _short(value: float | np.float32) -> float:
 
 
 def population(audit: Audit, pool: Pool, uncertainty: Uncertainty) -> IntArray:
-    """Return S_J* as it was frozen, by number; the same while B and the marks stay as they are."""
-    inside = ~pool.train & ~pool.marked & (uncertainty <= np.float32(audit.cuts[-1]))
+    """Return S_J* as it was frozen, by number; the same while B, marks and `ahead` stay."""
+    inside = ~pool.train & ~pool.marked & ~pool.ahead & (uncertainty <= np.float32(audit.cuts[-1]))
     inside[list(audit.excluded)] = False
     return np.flatnonzero(inside).astype(np.int64)
 
@@ -216,7 +217,7 @@ def document(
     best = 0 if forced else certified(audit)
     prefix = seen(audit, order, labels, pred, uncertainty, excluded)
     items = delivered(audit, order, labels, uncertainty, excluded, forced=forced)
-    n = len(labels) - int((labels[list(audit.excluded)] < 0).sum())
+    n = audit.n or len(labels) - int((labels[list(audit.excluded)] < 0).sum())
     wrong = _bound(audit, prefix) if forced else wrong_at_most(audit, prefix)
     return {
         "kind": config.target.certificate.value,

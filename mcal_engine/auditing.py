@@ -224,7 +224,8 @@ def leaving(state: McalState, pool: Pool, scores: Scores) -> IntArray:
     order = _order(state, pool, scores)
     asked = order[: frozen.asked]
     asked = asked[pool.labels[asked] >= 0]
-    inside = pool.test & (pool.labels >= 0) & (unsure <= np.float32(frozen.cuts[-1]))
+    known = (pool.labels >= 0) | pool.excluded
+    inside = pool.test & known & (unsure <= np.float32(frozen.cuts[-1]))
     marks = np.flatnonzero(inside).astype(np.int64)
     if len(asked) == 0:
         return asked

@@ -106,7 +106,7 @@ class Candidates:
 def count_candidates(pool: Pool, scores: Scores, config: RunConfig) -> Candidates:
     """Count S and T below the threshold of each theta of the grid, for the error curves.
 
-    L(.) is `config.confidence`. A mark without a label counts as a wrong one.
+    L(.) is `config.confidence`. A mark that nobody could label counts as a wrong one.
     """
     n = int(config.n - pool.excluded.sum())
     left = scores.by(config.confidence)[pool.remainder]
@@ -141,7 +141,7 @@ def _counted(
     thetas: tuple[float, ...],
 ) -> Candidates:
     uncertainty = scores.by(config.confidence)
-    wrong = scores.pred[pool.test] != pool.labels[pool.test]
+    wrong = ((scores.pred != pool.labels) | pool.excluded)[pool.test]
     certain = uncertainty[pool.test]
     return Candidates(
         n=int(config.n - pool.excluded.sum()),

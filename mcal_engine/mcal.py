@@ -99,7 +99,7 @@ def _after_test(state: McalState, answer: Labelled) -> Step:
 
 def _after_batch(state: McalState, answer: Labelled) -> Step:
     pool = answer.pool
-    if not pool.train.any():
+    if not pool.taught.any():
         reason = "none of the first images could be labelled, so there is nothing to train on"
         return _finish_by_hand(state, pool, reason)
     missing = measuring.missing_marks(state, pool)
@@ -162,12 +162,17 @@ def _decide(state: McalState, looks: dict[str, measuring.Look]) -> tuple[McalSta
 
 
 def _ask_more(state: McalState, pool: Pool, views: list[Scores]) -> Step:
-    """Ask for the batch that M(.) ranks first, by the mean rank over the live candidates."""
-    open_items = np.flatnonzero(~pool.train & ~pool.excluded).astype(np.int64)
+    """Ask for the batch that M(.) ranks first, by the mean rank over the live candidates.
+
+    What people were asked for ahead joins B with it, and counts in its size.
+    """
+    early = np.flatnonzero(pool.ahead).astype(np.int64)
+    open_items = np.flatnonzero(~pool.train & ~pool.ahead & ~pool.excluded).astype(np.int64)
+    more = max(state.delta - int((pool.ahead & ~pool.excluded).sum()), 0)
     batch = selection.acquire(
-        state.config, open_items, tuple(views), state.delta, state.iteration, pool.train
+        state.config, open_items, tuple(views), more, state.iteration, pool.train
     )
-    return requests.batch(state, Purpose.TRAIN, batch, pool)
+    return requests.batch(state, Purpose.TRAIN, np.concatenate([early, batch]), pool)
 
 
 # --- lines 20-24: promise, label S by machine, the rest by hand -------------------------------
@@ -218,6 +223,9 @@ def _after_unfreeze(state: McalState, answer: Labelled) -> Step:
             return _finish(state, pool, look, made.present)
     state = replace(state, audit=None, stop_reason="")
     if state.config.acquisition == "k_center" and scores.features is None:
+        early = np.flatnonzero(pool.ahead).astype(np.int64)
+        if len(early):
+            return requests.batch(state, Purpose.TRAIN, early, pool)
         return _train(state, answer)  # the audited images are the batch
     return _ask_more(state, pool, [scores])
 

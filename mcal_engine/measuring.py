@@ -73,7 +73,8 @@ def _look(
         records=records,
         n=judged.n,
         trained=last.train_size,
-        marked=last.test_size,
+        marked=int((pool.test & ~pool.excluded).sum()),
+        ahead=int((pool.ahead & ~pool.excluded).sum()),
         spent=state.spent_compute + repriced,
         walk=walk,
         attempts=state.attempts,
@@ -87,7 +88,7 @@ def _record(
     state: McalState, pool: Pool, model: Measured, earlier: tuple[IterationRecord, ...]
 ) -> IterationRecord:
     counted = guarantees.count_candidates(pool, model.scores, state.config)
-    size = int(pool.train.sum())
+    size = int(pool.taught.sum())
     return IterationRecord(
         number=state.iteration,
         train_size=size,

@@ -105,8 +105,11 @@ def weigh(now: Situation) -> Weighed:
 
 
 def _grid(now: Situation, horizon: float) -> FloatArray:
-    """Return training sizes to try: at least 1 % of X more than now, at most the horizon."""
-    first = now.trained + now.small_batch
+    """Return training sizes to try: at least 1 % of X more than now, at most the horizon.
+
+    What was asked for ahead joins B with the next batch, whatever its size.
+    """
+    first = now.trained + max(now.small_batch, now.ahead)
     last = min(horizon, now.n - now.marked - 1)
     if last < first:
         return np.empty(0)

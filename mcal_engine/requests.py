@@ -33,7 +33,7 @@ def waiting(state: McalState, phase: str, name: str) -> McalState:
 def batch(state: McalState, purpose: Purpose, items: IntArray, pool: Pool) -> Step:
     """Ask for the batch; its members that already have a label go along unpaid."""
     state = replace(state, delta=len(items))
-    buy = items[pool.labels[items] < 0]
+    buy = items[(pool.labels[items] < 0) & ~pool.excluded[items]]
     phase = "seed" if purpose is Purpose.SEED else "label"
     return labels(state, phase, purpose, buy=buy, train=items)
 

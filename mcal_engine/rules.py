@@ -54,7 +54,7 @@ def decide(now: Situation, state: McalState, weighed: Weighed | None = None) -> 
     stable = is_stable(plan, state.plan, len(now.records))
     wish = reason_to_stop(now, weighed)
     votes = state.stop_votes + 1 if wish else 0
-    delta = min(next_delta(now, weighed, stable), now.n - now.trained)
+    delta = _with_ahead(now, next_delta(now, weighed, stable))
     reason = _reason(now, weighed, wish, votes, delta)
     sentence = _stops(now, weighed, reason) if reason else _buys(now, weighed, wish, delta)
     return Decision(plan, stable, votes, delta, reason, sentence, weighed.present)
@@ -217,6 +217,12 @@ def next_delta(now: Situation, weighed: Weighed, stable: bool) -> int:
     return max(least, round(min(growth, gap)))
 
 
+def _with_ahead(now: Situation, delta: int) -> int:
+    """Return the batch with all that was asked for ahead; 0 where nothing else is outside B."""
+    others = now.n - now.trained - now.ahead
+    return min(max(delta, now.ahead), now.ahead + others) if others > 0 else 0
+
+
 def _within_budget(now: Situation, delta: int) -> int:
     """Shrink a batch that no plan has weighed until the budget pays for it."""
     while delta > now.small_batch and not affordable(now, delta):
@@ -295,5 +301,5 @@ def cannot_pay(now: Situation, weighed: Weighed, delta: int) -> bool:
     """
     if weighed.present.forced:
         return False
-    least = (now.trained + now.marked) * now.price + _after_next_run(now, delta)
+    least = (now.trained + now.ahead + now.marked) * now.price + _after_next_run(now, delta)
     return least >= weighed.present.cost and _after_next_run(now, delta) > now.spent

@@ -83,13 +83,14 @@ def acquire(
     candidates: IntArray,
     scores: Scores | Sequence[Scores],
     delta: int,
-    iteration: int,
+    iteration: int | str,
     train: BoolArray | IntArray | None = None,
 ) -> IntArray:
     """Choose the next `delta` images for B (all of them if fewer): M(.) plus a random 5 %.
 
-    `candidates` are all images outside B that can be labelled, test marks among them. Several
-    architectures' scores: by their mean rank. `train` is B, as a mask [N] or as items; only
+    `candidates` are all images outside B that can be labelled, test marks among them. Chance is
+    drawn by `iteration`, a number or a name that occurs once in the run. Several architectures'
+    scores: by their mean rank. `train` is B, as a mask [N] or as items; only
     k-center needs it. Raises `InvalidAnswerError` where the scores lack what M(.) looks at.
     """
     views = (scores,) if isinstance(scores, Scores) else tuple(scores)
@@ -97,7 +98,8 @@ def acquire(
     count = min(delta, len(candidates))
     blind = round(config.random_share * count)
     field = Field(candidates, views, _mask(n, train), key)
-    ranked = ACQUISITIONS[config.acquisition](field, count - blind)
+    first = count - blind
+    ranked = ACQUISITIONS[config.acquisition](field, first) if first else candidates[:0]
     rest = candidates[~_mask(n, ranked)[candidates]]
     return np.concatenate([ranked, hash_draw(f"{key}:random", rest, blind)])
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mcal_engine import mcal
+from mcal_engine import ahead, mcal
 from mcal_engine.errors import EngineError
 from mcal_engine.learner import Learner
 from mcal_engine.types import (
     Answer,
+    BoolArray,
     Finished,
     IntArray,
     IterationRecord,
@@ -76,10 +77,28 @@ class Oracle:
 
 
 class Driver:
-    """Answers the engine's requests from an oracle and a learner, as the application would."""
+    """Answers the engine's requests from an oracle and a learner, as the application would.
 
-    def __init__(self, config: RunConfig, oracle: Oracle, learner: Learner) -> None:
-        self.oracle, self.learner = oracle, learner
+    `label_ahead` images are labelled by people during each training but the first, and one more
+    is on somebody's screen when it ends. `unusable` images [N] are those that nobody can label.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        oracle: Oracle,
+        learner: Learner,
+        *,
+        label_ahead: int = 0,
+        unusable: BoolArray | None = None,
+    ) -> None:
+        self.config, self.oracle, self.learner = config, oracle, learner
+        if label_ahead < 0:
+            raise EngineError(f"{label_ahead} images cannot be labelled ahead")
+        self.label_ahead = label_ahead
+        self.unusable = np.zeros(config.n, np.bool_) if unusable is None else unusable
+        self.excluded = np.zeros(config.n, dtype=np.bool_)
+        self.ahead = np.zeros(config.n, dtype=np.bool_)
         self.train = np.zeros(config.n, dtype=np.bool_)
         self.marked = np.zeros(config.n, dtype=np.bool_)
         self.machine = np.zeros(config.n, dtype=np.bool_)
@@ -91,8 +110,13 @@ class Driver:
 
     def pool(self) -> Pool:
         """Return what is known now."""
-        nothing = np.zeros(len(self.labels), dtype=np.bool_)
-        return Pool(self.train.copy(), self.marked.copy(), self.labels.copy(), nothing)
+        return Pool(
+            self.train.copy(),
+            self.marked.copy(),
+            self.labels.copy(),
+            self.excluded.copy(),
+            self.ahead.copy(),
+        )
 
     def answer(self, request: Request) -> Answer:
         """Do what the request asks and return the answer to it."""
@@ -107,18 +131,37 @@ class Driver:
     def _label(self, request: LabelRequest) -> Labelled:
         if request.commitment and request.commitment not in self.commitments:
             self.commitments.append(request.commitment)
-        self.labels[request.buy] = self.oracle.buy(request.buy, request.purpose)
+        self._buy(request.buy, request.purpose)
         self.train[request.train] = True
         self.marked[request.mark] = True
         return Labelled(request.id, self.pool(), self.scores.get(request.frozen))
 
+    def _buy(self, items: IntArray, purpose: Purpose) -> None:
+        """Label these images, or find that nobody can."""
+        broken = self.unusable[items]
+        self.excluded[items[broken]] = True
+        self.labels[items[~broken]] = self.oracle.buy(items[~broken], purpose)
+
     def _train(self, request: TrainRequest) -> Trained:
+        if self.label_ahead and self.scores:
+            self._label_ahead(request)
         self.scores.clear()
         models = tuple(self._measured(request, arch) for arch in request.archs)
         return Trained(request.id, self.pool(), models)
 
+    def _label_ahead(self, request: TrainRequest) -> None:
+        """People work while the machine trains, in an order that is blind to the marks."""
+        views, most = list(self.scores.values()), 2 * self.label_ahead
+        order = ahead.asking_order(self.config, self.pool(), views, most, request.iteration)
+        asked = np.flatnonzero(self.labels[order] < 0)
+        done, on_screen = asked[: self.label_ahead], asked[: self.label_ahead + 1]
+        self._buy(order[done], Purpose.AHEAD)
+        worked_on = np.zeros(len(order), dtype=np.bool_)
+        worked_on[on_screen] = True
+        self.ahead[ahead.prefix(order, worked_on)] = True
+
     def _measured(self, request: TrainRequest, arch: str) -> Measured:
-        items = np.flatnonzero(self.train).astype(np.int64)
+        items = np.flatnonzero(self.train & ~self.excluded).astype(np.int64)
         model = self.learner.train_and_score(
             items,
             self.labels[items],
@@ -144,13 +187,19 @@ class Driver:
 
 
 def run(
-    config: RunConfig, oracle: Oracle, learner: Learner, watch: Watcher | None = None
+    config: RunConfig,
+    oracle: Oracle,
+    learner: Learner,
+    watch: Watcher | None = None,
+    *,
+    label_ahead: int = 0,
 ) -> dict[str, object]:
     """Run to the end and return the result as plain JSON values.
 
-    `watch` is called with the record of each iteration as it is decided.
+    `watch` is called with the record of each iteration as it is decided; `label_ahead` as in
+    `Driver`.
     """
-    return drive(config, Driver(config, oracle, learner), watch)
+    return drive(config, Driver(config, oracle, learner, label_ahead=label_ahead), watch)
 
 
 def drive(config: RunConfig, driver: Driver, watch: Watcher | None = None) -> dict[str, object]:
@@ -202,25 +251,32 @@ def report(state: McalState, end: Finished, driver: Driver) -> dict[str, object]
         "promise": state.certificate,
         "attempts": state.attempts,
         "audit_labels": driver.oracle.paid(Purpose.AUDIT),
+        "ahead_labels": driver.oracle.paid(Purpose.AHEAD),
         "live": list(state.live),
     }
 
 
 def count_images(driver: Driver) -> dict[str, int]:
-    """Count every image once: T outside B, B, audited, machine-labelled, labelled by hand."""
-    train, machine = driver.train, driver.machine
-    test = driver.marked & ~train
+    """Count every image once: T outside B, B, audited, machine-labelled, labelled by hand.
+
+    What nobody could label is none of these; it is counted where there is some.
+    """
+    able = ~driver.excluded
+    train, machine = driver.train & able, driver.machine
+    test = driver.marked & ~driver.train & able
     audited = np.zeros(len(train), dtype=np.bool_)
     for purpose, items in driver.oracle.sales:
         audited[items] |= purpose == Purpose.AUDIT.value
-    audited &= ~train
-    return {
+    audited &= ~driver.train & able
+    counts = {
         "test": int(test.sum()),
         "train": int(train.sum()),
         "audit": int(audited.sum()),
         "machine": int(machine.sum()),
-        "residual": int((~train & ~test & ~machine & ~audited).sum()),
+        "residual": int((able & ~train & ~test & ~machine & ~audited).sum()),
     }
+    excluded = int(driver.excluded.sum())
+    return counts | ({"excluded": excluded} if excluded else {})
 
 
 def iteration(record: IterationRecord) -> dict[str, object]:

@@ -14,8 +14,9 @@ from mcal_engine.types import CurveModel, FloatArray, IterationRecord, RunConfig
 class Situation:
     """One architecture's view of the run after a training. Money in dollars, sizes in images.
 
-    `n` counts the images of X that can be labelled, `marked` is |T outside B|, `spent` the
-    compute paid so far for all architectures. `walk` is what certificate B or a paper mode would
+    `n` counts the images of X that can be labelled, `marked` is |T|, `ahead` the images that were
+    asked for while the training ran (they join B next, or stay people's), `spent` the compute
+    paid so far for all architectures. `walk` is what certificate B or a paper mode would
     accept now. `attempts` are audits begun, `live` the architectures compared on T, `device` the
     kind of device that trains.
     """
@@ -30,6 +31,7 @@ class Situation:
     attempts: int = 0
     live: int = 1
     device: str = ""
+    ahead: int = 0
 
     @property
     def price(self) -> float:
@@ -38,8 +40,8 @@ class Situation:
 
     @property
     def remainder(self) -> int:
-        """The images that nobody has labelled: X without B and T."""
-        return max(self.n - self.trained - self.marked, 0)
+        """The images that nobody has labelled: X without B, T and what was asked for ahead."""
+        return max(self.n - self.trained - self.ahead - self.marked, 0)
 
     @property
     def audited(self) -> bool:
@@ -60,10 +62,12 @@ def human_only_cost(config: RunConfig, n: int) -> float:
 def pool_at(now: Situation, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return |T outside B| and the remainder [grid] once B has each of these sizes.
 
-    M(.) is blind to the marks, so it takes them in proportion.
+    M(.) is blind to the marks, so it takes them in proportion. What was asked for ahead is in B
+    first, and at no size does the machine get it.
     """
-    marked = now.marked * (now.n - grid) / max(now.n - now.trained, 1)
-    return marked, np.maximum(now.n - grid - marked, 0.0)
+    taken = np.maximum(grid, np.minimum(grid, now.trained) + now.ahead)
+    marked = now.marked * (now.n - taken) / max(now.n - now.trained - now.ahead, 1)
+    return marked, np.maximum(now.n - taken - marked, 0.0)
 
 
 def relative(now: Situation, sizes: FloatArray) -> FloatArray:

@@ -131,7 +131,7 @@ def forced(now: Situation, drawn: curves.Curves, budget: float) -> Present | Non
         return None
     labels = floor((budget - now.spent) / now.price + 1e-9)  # of all n images, those paid already
     size = min(max(now.n - labels, 0), now.remainder)
-    left = max(labels - now.trained - now.marked, 0)
+    left = max(labels - now.trained - now.ahead - now.marked, 0)
     tried = min(round(AUDIT_SHARE * left), MOST_AUDITED) if now.audited else 0
     wanted = min(size + tried, now.remainder)
     rates = present_rates(now, np.array([float(max(wanted, 1))]), drawn)

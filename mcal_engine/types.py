@@ -72,6 +72,7 @@ class Purpose(StrEnum):
     TEST = "test"
     SEED = "seed"
     TRAIN = "train"
+    AHEAD = "ahead"
     AUDIT = "audit"
     RESIDUAL = "residual"
 
@@ -81,23 +82,35 @@ class Pool:
     """What is known of each image at one moment, by its number. All arrays have length N.
 
     `labels` is -1 where no human label has been bought. `marked` are the random test marks
-    (they stay marked when M(.) moves them into B). `excluded` images could not be labelled.
+    (they stay marked when M(.) moves them into B). `excluded` images could not be labelled; they
+    train nothing, and in T or an audit they count as wrong. `ahead` images were asked for while a
+    training ran (ahead.py) and have not joined B; those that have are no longer among them.
     """
 
     train: BoolArray
     marked: BoolArray
     labels: IntArray
     excluded: BoolArray
+    ahead: BoolArray = field(default_factory=lambda: np.zeros((), dtype=np.bool_))  # none
+
+    def __post_init__(self) -> None:
+        if self.ahead.shape in {(), self.train.shape}:  # else `check_pool` refuses it
+            object.__setattr__(self, "ahead", self.ahead & ~self.train)
 
     @property
     def test(self) -> BoolArray:
-        """T: marked and outside B."""
-        return self.marked & ~self.train
+        """T: marked, outside B and not asked for ahead."""
+        return self.marked & ~self.train & ~self.ahead
 
     @property
     def remainder(self) -> BoolArray:
-        """X without B, T and what could not be labelled."""
-        return ~self.train & ~self.marked & ~self.excluded
+        """X without B, T, what was asked for ahead and what could not be labelled."""
+        return ~self.train & ~self.marked & ~self.ahead & ~self.excluded
+
+    @property
+    def taught(self) -> BoolArray:
+        """What a training learns from: B without the images that could not be labelled."""
+        return self.train & ~self.excluded
 
 
 @dataclass(frozen=True)
@@ -346,6 +359,7 @@ class Audit:
     looked: int = 0  # length of the prefix that has been judged
     passed: tuple[bool, ...] = ()
     ended: str = ""  # why this attempt certifies nothing more
+    n: int = 0  # N without the images excluded at the freeze; 0 in states of before it was kept
 
 
 @dataclass(frozen=True)

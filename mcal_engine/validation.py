@@ -87,7 +87,7 @@ def check_budget(config: RunConfig) -> None:
 
 def check_pool(config: RunConfig, pool: Pool) -> None:
     """Raise `InvalidAnswerError` unless the pool has N images and only labels of its classes."""
-    arrays = (pool.train, pool.marked, pool.labels, pool.excluded)
+    arrays = (pool.train, pool.marked, pool.labels, pool.excluded, pool.ahead)
     if any(len(array) != config.n for array in arrays):
         raise InvalidAnswerError(f"the pool must have {config.n} images")
     if pool.labels.min() < -1 or pool.labels.max() >= config.classes:

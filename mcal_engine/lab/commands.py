@@ -16,6 +16,7 @@ from mcal_engine.lab import figures, labels, recording
 from mcal_engine.lab.baselines import DELTAS
 from mcal_engine.lab.experiments import EXPERIMENTS, Outcome, Run
 from mcal_engine.lab.paper import PAPER, WITHOUT_RECORDINGS
+from mcal_engine.lab.people_runs import PEOPLE
 from mcal_engine.options import add_run_options
 
 
@@ -25,10 +26,10 @@ def main(arguments: list[str]) -> int:
     try:
         if not options.out.is_dir():
             raise DataError(f"there is no folder {options.out}")
-        if not options.recording and options.name not in WITHOUT_RECORDINGS:
+        if not options.recording and options.name not in {*WITHOUT_RECORDINGS, "crowd"}:
             raise DataError("this experiment replays recordings: name them by --recording")
         runs = [_run(path, options.data) for path in options.recording]
-        _keep((EXPERIMENTS | PAPER)[options.name](runs, options), options, arguments)
+        _keep((EXPERIMENTS | PAPER | PEOPLE)[options.name](runs, options), options, arguments)
     except EngineError as error:
         sys.stderr.write(f"mcal_engine experiment: {error} [{error.code}]\n")
         return 2
@@ -43,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("name", choices=sorted(EXPERIMENTS | PAPER))
+    add("name", choices=sorted(EXPERIMENTS | PAPER | PEOPLE))
     add("--recording", type=Path, nargs="+", default=(), metavar="FILE.npz")
     add("--out", type=Path, required=True, metavar="FOLDER")
     add("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     add("--seconds-scale", type=float, default=1.0, help="other hardware: times the seconds")
     add("--seconds-per-image", type=float, default=None, help="of B, in place of the recorded")
     add("--seconds-per-sample", type=float, default=None, help="shown, in place of the recorded")
+    add("--review", type=int, default=None, help="people: so many of T are reviewed, else all")
     add("--deltas", type=_numbers(float), default=DELTAS, help="naive batches, per cent of X")
     add("--seeds", type=_numbers(int), default=(), help="draws of T and of the audit's order")
     add("--label-prices", type=_numbers(float), default=(), metavar="A,B")

@@ -69,10 +69,24 @@ def replay(
     long trainings took. Where the engine wants a larger B than there is, it is told
     to stop after the last round, and `stop_reason` says so. Raises `DataError`.
     """
+    return played(recording, truth, config, given=given, clock=clock, watch=watch)[0]
+
+
+def played(
+    recording: Recording,
+    truth: IntArray,
+    config: RunConfig,
+    *,
+    given: IntArray | None = None,
+    clock: Clock = RECORDED,
+    watch: simulate.Watcher = lambda record: None,
+) -> tuple[dict[str, object], Replay]:
+    """Do what `replay` does; return the driver too, which knows each image's label and source."""
     began = time.perf_counter()
     driver = _driver(recording, truth, config, given, clock)
     end = _to_the_end(mcal.start(driver.config), driver, watch)
-    return _report(end, driver) | {"wall_seconds": time.perf_counter() - began}
+    seconds = time.perf_counter() - began
+    return _report(end, driver) | {"wall_seconds": seconds}, driver
 
 
 def stopped_at(

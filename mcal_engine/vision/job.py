@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,14 +21,18 @@ from mcal_engine.types import Scores
 from mcal_engine.vision import checkpoints
 from mcal_engine.vision.data import Images
 from mcal_engine.vision.device import describe
-from mcal_engine.vision.files import write_array, write_json
+from mcal_engine.vision.files import ArrayWriter, array_writer, write_array, write_json
 from mcal_engine.vision.learner import TorchLearner
 from mcal_engine.vision.recipes import Recipe, suited
+from mcal_engine.vision.score import Views, half
 from mcal_engine.vision.train import Progress, Trained
 
 SCHEMA = 1
 PROGRESS_SECONDS = 1.0
 ARRAYS = ("pred", "uncertainty", "least", "entropy", "features")
+DISPLAY_BYTES = 2**29
+"""What pages are shown of a model (probs.npy, features.npy) is kept up to this size per file."""
+
 SCORING_COST = 0.2  # a scored image against a trained one; only for the first guess of the end
 
 
@@ -47,6 +52,7 @@ class JobRequest:
     flip: bool
     options: dict[str, Any]
     features: bool = False
+    display: bool = False
     device: str | None = None
     threads: int | None = None
 
@@ -54,7 +60,8 @@ class JobRequest:
 def run_job(folder: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
     """Train and score as request.json says; return what result.json reports.
 
-    Writes progress.json about once a second, then model.pt and the arrays of the scores.
+    Writes progress.json about once a second, then model.pt and the arrays of the scores; with
+    `display` also probs.npy and features.npy, both float16, where they fit into DISPLAY_BYTES.
     Raises `DataError` for a bad request, `TrainingError`, `CancelledError`.
     """
     request = read_request(folder)
@@ -69,15 +76,48 @@ def run_job(folder: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
     )
     model_sha256 = checkpoints.save(trained.model, folder / "model.pt")
     started = time.monotonic()
-    scores = learner.score(features=request.features)
+    with ExitStack() as stack:
+        display = _Display(folder, len(images), request, stack)
+        scores = learner.score(features=request.features, watch=display.take)
     score_seconds = time.monotonic() - started
     return {
         **_measured(trained, learner),
         "score_seconds": score_seconds,
         "model_sha256": model_sha256,
         **write_scores(folder, scores),
+        **display.hashes(),
         "peak_rss_mib": peak_rss_mib(),
     }
+
+
+class _Display:
+    """Writes what pages show of a model while it scores, chunk by chunk."""
+
+    def __init__(self, folder: Path, n: int, request: JobRequest, stack: ExitStack) -> None:
+        self.folder, self.n, self.request, self.stack = folder, n, request, stack
+        self.writers: dict[str, ArrayWriter] | None = None
+
+    def take(self, views: Views) -> None:
+        """Write one chunk."""
+        values: dict[str, NDArray[Any]]
+        values = {"probs": views.probabilities, "features": views.features}
+        if self.writers is None:
+            wanted = [name for name in values if self._wants(name, values[name].shape[1])]
+            self.writers = {name: self._open(name, values[name].shape[1]) for name in wanted}
+        for name, writer in self.writers.items():
+            writer.append(half(values[name]))
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of each file written, as NAME_sha256."""
+        return {f"{name}_sha256": writer.sha256 for name, writer in (self.writers or {}).items()}
+
+    def _wants(self, name: str, width: int) -> bool:
+        there = name == "features" and self.request.features  # the engine's own, of any size
+        return self.request.display and not there and self.n * width * 2 <= DISPLAY_BYTES
+
+    def _open(self, name: str, width: int) -> ArrayWriter:
+        path = self.folder / f"{name}.npy"
+        return self.stack.enter_context(array_writer(path, (self.n, width), np.dtype(np.float16)))
 
 
 def write_scores(folder: Path, scores: Scores) -> dict[str, str]:
@@ -113,6 +153,7 @@ def read_request(folder: Path) -> JobRequest:
         flip=_field(raw, "flip", bool, True),
         options=_checked(options),
         features=_field(raw, "features", bool, False),
+        display=_field(raw, "display", bool, False),
         device=_text(raw.get("device"), "device"),
         threads=_whole(threads, "threads"),
     )

@@ -16,7 +16,7 @@ from mcal_engine.vision.checkpoints import Model, NetSpec
 from mcal_engine.vision.data import Images, measure
 from mcal_engine.vision.device import pick_device, use_threads
 from mcal_engine.vision.recipes import suited
-from mcal_engine.vision.score import score
+from mcal_engine.vision.score import Views, score
 from mcal_engine.vision.train import Progress, Recipe, Trained, ignore, never, train
 
 
@@ -97,8 +97,10 @@ class TorchLearner:
         self.model = self.trained.model
         return self.trained
 
-    def score(self, *, features: bool = False) -> Scores:
-        """Score all N images with the last trained model. Raises as `score.score` does."""
+    def score(
+        self, *, features: bool = False, watch: Callable[[Views], None] = lambda views: None
+    ) -> Scores:
+        """Score all N images with the last trained model. Arguments and errors: `score.score`."""
         if self.model is None:
             raise DataError("Nothing has been trained yet, so nothing can be scored.")
         return score(
@@ -106,6 +108,7 @@ class TorchLearner:
             self.images,
             self.device,
             features=features,
+            watch=watch,
             report=self.report_scoring,
             cancelled=self.cancelled,
         )

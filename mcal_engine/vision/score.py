@@ -35,13 +35,15 @@ def score(
     device: torch.device,
     *,
     features: bool = False,
+    watch: Callable[[Views], None] = lambda views: None,
     report: Callable[[int], None] = lambda done: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Scores:
     """Return class and all three uncertainties of each image, named by the checkpoint's SHA-256.
 
     With `features` also the input of the last linear layer, float16 [N, d], mean of the mirror
-    views. `report` gets the number of images done. Raises `CancelledError` when asked to stop,
+    views. `watch` sees each chunk, in the order of the images, and keeps what it wants of it.
+    `report` gets the number of images done. Raises `CancelledError` when asked to stop,
     `TrainingError` when the model's output is not a number.
     """
     with Head(model.net) as head:
@@ -51,7 +53,9 @@ def score(
             if cancelled():
                 raise CancelledError("The scoring was asked to stop.")
             rows = slice(start, min(start + chunk, len(images)))
-            found.fill(rows, _look(model, images[rows], device, head))
+            views = _look(model, images[rows], device, head)
+            found.fill(rows, views)
+            watch(views)
             report(rows.stop)
     return found.scores(sha256(model))
 
@@ -93,11 +97,16 @@ class Head:
 
 
 @dataclass(frozen=True)
-class _Views:
+class Views:
     """What a model says about some images: probabilities [n, C] and features [n, d]."""
 
     probabilities: NDArray[np.float64]
     features: NDArray[np.float32]
+
+
+def half(values: NDArray[Any]) -> NDArray[np.float16]:
+    """Return the values as float16; what is too large becomes the largest number, not infinity."""
+    return values.clip(-HALF_MAX, HALF_MAX).astype(np.float16)
 
 
 class _Found:
@@ -108,7 +117,7 @@ class _Found:
         self.margin, self.least, self.entropy = (np.empty(n, dtype=np.float32) for _ in range(3))
         self.features = np.empty((n, width), dtype=np.float16) if width else None
 
-    def fill(self, rows: slice, views: _Views) -> None:
+    def fill(self, rows: slice, views: Views) -> None:
         if not np.isfinite(views.probabilities).all():
             raise TrainingError(
                 f"The model's output is not a number (images {rows.start} to {rows.stop - 1})."
@@ -117,14 +126,14 @@ class _Found:
         self.pred[rows], self.margin[rows] = part.pred, part.margin
         self.least[rows], self.entropy[rows] = part.least, part.entropy
         if self.features is not None:
-            self.features[rows] = views.features.clip(-HALF_MAX, HALF_MAX)
+            self.features[rows] = half(views.features)
 
     def scores(self, model: str) -> Scores:
         return Scores(self.pred, self.margin, model, self.least, self.entropy, self.features)
 
 
 @torch.inference_mode()
-def _look(model: Model, images: Images, device: torch.device, head: Head) -> _Views:
+def _look(model: Model, images: Images, device: torch.device, head: Head) -> Views:
     """Average both mirror views, where mirroring keeps the class.
 
     float64 keeps the small probabilities apart.
@@ -136,7 +145,7 @@ def _look(model: Model, images: Images, device: torch.device, head: Head) -> _Vi
             logits = model.net(view)
         probabilities.append(logits.float().cpu().double().softmax(1))
         features.append(head.seen)
-    return _Views(
+    return Views(
         torch.stack(probabilities).mean(0).numpy(), torch.stack(features).mean(0).cpu().numpy()
     )
 

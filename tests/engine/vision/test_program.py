@@ -18,6 +18,7 @@ import pytest
 
 from mcal_engine.vision import files, program
 from mcal_engine.vision import job as job_module
+from mcal_engine.vision.files import array_writer, write_array
 from mcal_engine.vision.job import Reporter, read_request, recipe_of
 from mcal_engine.vision.learner import TorchLearner
 from mcal_engine.vision.train import Progress, Recipe
@@ -86,6 +87,38 @@ def test_features_are_left_only_where_they_were_asked_for(job, pool):
     assert (features.shape, features.dtype) == ((len(pool.images), 64), np.float16)
     digest = hashlib.sha256((folder / "features.npy").read_bytes()).hexdigest()
     assert result(folder)["features_sha256"] == digest
+
+
+def test_what_pages_show_is_left_where_it_was_asked_for(job, pool):
+    program.run(folder := job(), never)
+    assert not (folder / "probs.npy").exists()
+    plain = (folder / "pred.npy").read_bytes()
+    program.run(job(display=True), never)
+    assert (folder / "pred.npy").read_bytes() == plain
+    probs, features = np.load(folder / "probs.npy"), np.load(folder / "features.npy")
+    assert (probs.shape, probs.dtype) == ((len(pool.images), CLASSES), np.float16)
+    assert (features.shape, features.dtype) == ((len(pool.images), 64), np.float16)
+    np.testing.assert_array_equal(probs.argmax(1), np.load(folder / "pred.npy"))
+    np.testing.assert_allclose(1 - probs.max(1), np.load(folder / "least.npy"), atol=1e-3)
+    for name in ("probs", "features"):
+        digest = hashlib.sha256((folder / f"{name}.npy").read_bytes()).hexdigest()
+        assert result(folder)[f"{name}_sha256"] == digest
+
+
+def test_features_for_pages_are_those_that_the_engine_asks_for(job):
+    program.run(folder := job(display=True), never)
+    shown = (folder / "features.npy").read_bytes()
+    program.run(job(features=True), never)
+    assert (folder / "features.npy").read_bytes() == shown
+
+
+def test_what_pages_show_stays_away_where_it_would_be_large(job, pool, monkeypatch):
+    monkeypatch.setattr("mcal_engine.vision.job.DISPLAY_BYTES", 2 * CLASSES * len(pool.images))
+    folder = job(display=True)
+    program.run(folder, never)
+    assert (folder / "probs.npy").exists()
+    assert not (folder / "features.npy").exists()
+    assert "features_sha256" not in result(folder)
 
 
 def test_all_measures_of_a_job_are_those_of_the_learner(job, pool):
@@ -263,6 +296,26 @@ def test_an_array_is_the_file_that_its_hash_says(tmp_path):
     digest = files.write_array(tmp_path / "a.npy", array)
     assert digest == hashlib.sha256((tmp_path / "a.npy").read_bytes()).hexdigest()
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
+
+
+def test_an_array_in_pieces_is_the_same_file_as_at_once(tmp_path):
+    rows = np.arange(35, dtype=np.float16).reshape(7, 5)
+    with array_writer(tmp_path / "a.npy", (7, 5), rows.dtype) as writer:
+        for start in (0, 3, 6):
+            writer.append(rows[start : start + 3])
+        assert not (tmp_path / "a.npy").exists()
+    assert write_array(tmp_path / "b.npy", rows) == writer.sha256
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (3, 4), (4, 5)])
+def test_an_array_with_missing_or_wrong_rows_leaves_nothing(tmp_path, shape):
+    with (
+        pytest.raises(ValueError, match=r"missing|does not go on"),
+        array_writer(tmp_path / "a.npy", (3, 5), np.dtype(np.float16)) as writer,
+    ):
+        writer.append(np.zeros(shape))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_never_sees_half_of_a_file(tmp_path):
