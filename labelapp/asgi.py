@@ -11,7 +11,8 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "labelapp.settings")
 http = get_asgi_application()
 
-from labelapp.live.origin import SameOriginValidator  # noqa: E402 - needs Django set up
+from labelapp.api.lane import FastLane  # noqa: E402 - needs Django set up
+from labelapp.live.origin import SameOriginValidator  # noqa: E402
 from labelapp.live.routing import websocket_urlpatterns  # noqa: E402
 from labelapp.sqlite_pool.base import keep_connections  # noqa: E402
 from labelapp.web.body_limit import BodyLimit  # noqa: E402
@@ -20,7 +21,7 @@ keep_connections(8)
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(http),
+        "http": FastLane(BodyLimit(http)),
         "websocket": SameOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )

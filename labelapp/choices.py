@@ -1,60 +1,63 @@
 """What a manager can choose of the engine: its names, with words for pages.
 
 The names are the engine's; a test compares them with what the engine has. They stand here so
-that a web process shows a form without loading NumPy or torch.
+that a web process shows a form without loading NumPy or torch. The words are English: whoever
+shows them passes them through gettext.
 """
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop
+
 CERTIFICATES: dict[str, str] = {
-    "audit": "Certified: people check a random part of the machine's labels",
-    "test_set": "Estimated with a margin, from the test set alone",
+    "audit": gettext_noop("Certified: people check a random part of the machine's labels"),
+    "test_set": gettext_noop("Estimated with a margin, from the test set alone"),
 }
 """The promise at the end (mcal.md, "The promise": certificates A and B)."""
 
 ACQUISITIONS: dict[str, str] = {
-    "margin": "Margin: the two likeliest classes are close",
-    "least_confidence": "Least confidence: the likeliest class is not likely",
-    "entropy": "Entropy: many classes are likely",
-    "k_center": "k-center: images unlike all labelled ones",
-    "random": "Random",
+    "margin": gettext_noop("Margin: the two likeliest classes are close"),
+    "least_confidence": gettext_noop("Least confidence: the likeliest class is not likely"),
+    "entropy": gettext_noop("Entropy: many classes are likely"),
+    "k_center": gettext_noop("k-center: images unlike all labelled ones"),
+    "random": gettext_noop("Random"),
 }
 """M(.): what people label next (paper, Sec. 3)."""
 
 CERTAINTIES: dict[str, str] = {
-    "margin": "Margin",
-    "least_confidence": "Least confidence",
-    "entropy": "Entropy",
+    "margin": gettext_noop("Margin"),
+    "least_confidence": gettext_noop("Least confidence"),
+    "entropy": gettext_noop("Entropy"),
 }
 """L(.): in which order the machine may label (paper, Sec. 3)."""
 
 ARCHITECTURES: dict[str, str] = {
-    "cnn_small": "Small network, quick on any computer",
-    "cnn_fast": "Strong small network: fewer labels, longer trainings",
-    "resnet18": "ResNet-18",
-    "resnet50": "ResNet-50",
-    "efficientnet_b0": "EfficientNet-B0",
-    "paper_cnn18": "CNN18 of the paper",
-    "paper_resnet18": "ResNet-18 of the paper (small)",
-    "paper_resnet50": "ResNet-50 of the paper (small)",
+    "cnn_small": gettext_noop("Small network, quick on any computer"),
+    "cnn_fast": gettext_noop("Strong small network: fewer labels, longer trainings"),
+    "resnet18": gettext_noop("ResNet-18"),
+    "resnet50": gettext_noop("ResNet-50"),
+    "efficientnet_b0": gettext_noop("EfficientNet-B0"),
+    "paper_cnn18": gettext_noop("CNN18 of the paper"),
+    "paper_resnet18": gettext_noop("ResNet-18 of the paper (small)"),
+    "paper_resnet50": gettext_noop("ResNet-50 of the paper (small)"),
 }
 """Networks, the quickest first."""
 
 CURVE_MODELS: dict[str, str] = {
-    "joint": "All shares together, with intervals",
-    "per_theta": "The paper's power law, one fit per share",
-    "last_value": "The error stays as it is (a baseline)",
+    "joint": gettext_noop("All shares together, with intervals"),
+    "per_theta": gettext_noop("The paper's power law, one fit per share"),
+    "last_value": gettext_noop("The error stays as it is (a baseline)"),
 }
 
 COST_MODELS: dict[str, str] = {
-    "linear": "In proportion to the images shown",
-    "quadratic": "Epochs grow with the images (paper, footnote 3)",
-    "fixed": "Always the mean of the measured ones",
-    "measured": "Between the measured ones",
+    "linear": gettext_noop("In proportion to the images shown"),
+    "quadratic": gettext_noop("Epochs grow with the images (paper, footnote 3)"),
+    "fixed": gettext_noop("Always the mean of the measured ones"),
+    "measured": gettext_noop("Between the measured ones"),
 }
 
 CERTIFICATE_WORDS: dict[str, str] = {
-    "audit": "certified by an audit",
-    "test_set": "estimated with a margin",
+    "audit": gettext_noop("certified by an audit"),
+    "test_set": gettext_noop("estimated with a margin"),
 }
 """The kind of a promise, inside a sentence."""

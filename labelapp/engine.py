@@ -10,11 +10,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labelapp.models import Label, Project, Run, TestMark, TrainItem
+from labelapp import pricing
+from labelapp.engine_rows import histogram_of, measured_of, pool_of, scores_of
+from labelapp.models import Project, Run
 from labelapp.orders import (
+    Ahead,
     EndOrder,
     Frozen,
     LabelOrder,
@@ -27,8 +29,6 @@ from labelapp.orders import (
 
 if TYPE_CHECKING:
     from mcal_engine import types as t
-
-HISTOGRAM_BINS = 20
 
 
 class RefusedError(Exception):
@@ -101,7 +101,7 @@ def _prices(project: Project) -> t.Prices:
     from mcal_engine import types  # noqa: PLC0415
 
     return types.Prices(
-        label=float(project.price_per_label * project.overlap),
+        label=float(pricing.per_image(project)),
         compute_per_hour=float(project.compute_price_per_hour),
     )
 
@@ -127,24 +127,30 @@ def _paced(project: Project) -> dict[str, Any]:
 # --- every later step ----------------------------------------------------------------------------
 
 
-def next_step(run: Run, trainings: Sequence[Training] = (), frozen: Frozen | None = None) -> Step:
+def next_step(
+    run: Run,
+    trainings: Sequence[Training] = (),
+    frozen: Frozen | None = None,
+    early: Ahead | None = None,
+) -> Step:
     """Tell the engine that the outstanding request of this run is done; return what follows.
 
     `trainings` answer a training, in the order of its architectures; `frozen` is the model whose
-    audit the labels belong to. Reads B, T and the human labels; writes nothing. Requests that
-    need nobody (a batch with nothing to buy, machine labels) are answered at once: they are in
-    `orders` before the last.
+    audit the labels belong to, `early` how many images to choose for people while a training
+    runs. Reads B, T and the human labels; writes nothing. Requests that need nobody (a batch with
+    nothing to buy, machine labels) are answered at once: they are in `orders` before the last.
     """
-    pool = _pool(run)
+    pool = pool_of(run)
     models: list[Training | Frozen] = [*trainings, *([frozen] if frozen else [])]
-    scored = {model.sha256: _scores(model) for model in models}
+    scored = {model.sha256: scores_of(model) for model in models}
     answer = _answer(run.waiting_for, pool, models, scored)
-    before = _load(run.state)
-    state, orders = _follow(before, answer, scored)
+    before = _repriced(_load(run.state), run.project)
+    state, orders, pool = _follow(before, answer, scored)
+    chosen = _chosen_early(state, orders[-1], pool, early)
     saved = _save(state, orders[-1])
-    record, others = _leader_first(state, saved["state"]["records"][len(before.records) :])
+    record, others = _leader_first(state, len(before.records))
     if record is None:
-        return Step(saved, orders, state.iteration)
+        return Step(saved, orders, state.iteration, early=chosen)
     leader = next((one.sha256 for one in trainings if one.arch == record["arch"]), "")
     return Step(
         saved,
@@ -153,7 +159,8 @@ def next_step(run: Run, trainings: Sequence[Training] = (), frozen: Frozen | Non
         record=record,
         others=others,
         plan=saved["state"]["plan"],
-        histogram=_histogram(pool, scored[leader]) if leader else {},
+        histogram=histogram_of(answer.pool, scored[leader]) if leader else {},
+        early=chosen,
     )
 
 
@@ -164,15 +171,18 @@ def _answer(
 
     trained = [model for model in models if isinstance(model, Training)]
     if trained:
-        measured = tuple(_measured(model, scored[model.sha256]) for model in trained)
+        measured = tuple(measured_of(model, scored[model.sha256]) for model in trained)
         return types.Trained(request_id, pool, measured)
     return types.Labelled(request_id, pool, scored[models[0].sha256] if models else None)
 
 
 def _follow(
     state: t.McalState, answer: t.Labelled | t.Trained | t.Stored, scored: dict[str, t.Scores]
-) -> tuple[t.McalState, list[Order]]:
-    """Advance until a request needs people or the worker; return all requests on the way."""
+) -> tuple[t.McalState, list[Order], t.Pool]:
+    """Advance until a request needs people or the worker.
+
+    Returns all requests on the way, and the pool as the last one finds it.
+    """
     from mcal_engine import mcal  # noqa: PLC0415
 
     orders = []
@@ -181,14 +191,18 @@ def _follow(
         orders.append(_order(request))
         following = _answer_at_once(request, answer, scored)
         if following is None:
-            return state, orders
+            return state, orders, answer.pool
         answer = following
 
 
 def _leader_first(
-    state: t.McalState, records: list[dict[str, Any]]
+    state: t.McalState, known: int
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """Split the records of one training into the leader's and the others'."""
+    """Split the records of one training, those after the first `known`, into leader's and others'.
+
+    Not from the saved state: there they are rows once the next batch, labelled ahead, is full.
+    """
+    records = json.loads(json.dumps([asdict(record) for record in state.records[known:]]))
     if not records:
         return None, []
     leader = state.live[0] if state.live else ""
@@ -209,7 +223,9 @@ def _answer_at_once(
         machine = np.zeros(len(pool.labels), dtype=np.bool_)
         machine[request.items] = True
         return types.Stored(request.id, pool, machine)
-    if isinstance(request, types.LabelRequest) and (pool.labels[request.buy] >= 0).all():
+    if not isinstance(request, types.LabelRequest):
+        return None
+    if ((pool.labels >= 0) | pool.excluded)[request.buy].all():
         return types.Labelled(request.id, _with(pool, request), scored.get(request.frozen))
     return None
 
@@ -220,7 +236,36 @@ def _with(pool: t.Pool, request: t.LabelRequest) -> t.Pool:
     train, marked = pool.train.copy(), pool.marked.copy()
     train[request.train] = True
     marked[request.mark] = True
-    return types.Pool(train, marked, pool.labels, pool.excluded)
+    return types.Pool(train, marked, pool.labels, pool.excluded, pool.ahead)
+
+
+def _repriced(state: t.McalState, project: Project) -> t.McalState:
+    """Return the state with the price per image as people's disagreements make it by now.
+
+    A price that has hardly moved stays: each change makes the run plan anew before it may stop.
+    """
+    from mcal_engine import mcal  # noqa: PLC0415
+
+    known = state.config.prices.label
+    if not pricing.has_moved(known, pricing.per_image(project)):
+        return state
+    return mcal.change(state, _prices(project), state.config.target)
+
+
+def _chosen_early(
+    state: t.McalState, outstanding: Order, pool: t.Pool, early: Ahead | None
+) -> list[int]:
+    """Choose the images that people get while a training runs, in their order."""
+    from mcal_engine import ahead  # noqa: PLC0415
+
+    if early is None or not isinstance(outstanding, TrainOrder) or not early.count:
+        return []
+    models = [early.models[arch] for arch in outstanding.archs if arch in early.models]
+    if not models:
+        return []
+    views = [scores_of(model) for model in models]
+    order = ahead.asking_order(state.config, pool, views, early.count, state.iteration)
+    return [int(item) for item in order]
 
 
 # --- other settings in the middle of a run -------------------------------------------------------
@@ -243,86 +288,6 @@ def changed(run: Run, project: Project) -> dict[str, Any]:
         raise TooLateError(str(error)) from error
     order = {"order": run.state["order"]} if "order" in run.state else {}
     return _save(state) | order
-
-
-# --- rows -> arrays ------------------------------------------------------------------------------
-
-
-def _pool(run: Run) -> t.Pool:
-    import numpy as np  # noqa: PLC0415
-
-    from mcal_engine import types  # noqa: PLC0415
-
-    labels = np.full(run.n, -1, dtype=np.int64)
-    human = Label.objects.filter(
-        project_id=run.project_id, source=Label.Source.HUMAN, seq__lt=run.n
-    )
-    for seq, index in human.values_list("seq", "class_index").iterator(chunk_size=10_000):
-        labels[seq] = index
-    train = TrainItem.objects.filter(run=run).values_list("seq", flat=True)
-    marked = TestMark.objects.filter(run=run).values_list("seq", flat=True)
-    return types.Pool(
-        train=_mask(run.n, list(train)),
-        marked=_mask(run.n, list(marked)),
-        labels=labels,
-        excluded=np.zeros(run.n, dtype=np.bool_),
-    )
-
-
-def _mask(n: int, items: list[int]) -> t.BoolArray:
-    import numpy as np  # noqa: PLC0415
-
-    mask = np.zeros(n, dtype=np.bool_)
-    mask[items] = True
-    return mask
-
-
-def _scores(model: Training | Frozen) -> t.Scores:
-    from mcal_engine import types  # noqa: PLC0415
-
-    return types.Scores(
-        pred=_array(model.folder, "pred"),
-        uncertainty=_array(model.folder, "uncertainty"),
-        model=model.sha256,
-        least=_array(model.folder, "least"),
-        entropy=_array(model.folder, "entropy"),
-        features=_array(model.folder, "features"),
-    )
-
-
-def _array(folder: Path, name: str) -> Any:
-    """Return a score array, None where the training left none of this name."""
-    import numpy as np  # noqa: PLC0415
-
-    path = folder / f"{name}.npy"
-    return np.load(path, allow_pickle=False) if path.exists() else None
-
-
-def _measured(training: Training, scores: t.Scores) -> t.Measured:
-    from mcal_engine import types  # noqa: PLC0415
-
-    return types.Measured(
-        arch=training.arch,
-        scores=scores,
-        train_seconds=training.train_seconds,
-        score_seconds=training.score_seconds,
-        samples_shown=training.samples_shown,
-        device=training.device,
-    )
-
-
-def _histogram(pool: t.Pool, scores: t.Scores) -> dict[str, Any]:
-    """Count T's images by margin, right and wrong apart: what the margin threshold separates."""
-    import numpy as np  # noqa: PLC0415
-
-    edges = np.linspace(0.0, 1.0, HISTOGRAM_BINS + 1)
-    margin = np.clip(1.0 - scores.uncertainty[pool.test], 0.0, 1.0)
-    right = scores.pred[pool.test] == pool.labels[pool.test]
-    return {
-        "edges": [round(float(edge), 6) for edge in edges],
-        "right": np.histogram(margin[right], edges)[0].tolist(),
-        "wrong": np.histogram(margin[~right], edges)[0].tolist(),
-    }
 
 
 # --- requests and state -> plain records ---------------------------------------------------------

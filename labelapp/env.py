@@ -145,6 +145,8 @@ def _sqlite(path: str) -> dict[str, object]:
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;"
                 " PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000;"
+                # 64 MiB of log: labelapp.sqlite_pool.checkpoints empties it before that
+                " PRAGMA wal_autocheckpoint=16000; PRAGMA journal_size_limit=67108864;"
             ),
         },
     }

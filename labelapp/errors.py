@@ -51,6 +51,13 @@ class ConflictError(AppError):
     status = 409
 
 
+class LabelChangedError(AppError):
+    """A reviewer accepts a class that is not the image's label any more."""
+
+    code = "label_changed"
+    status = 409
+
+
 class ExpiredError(AppError):
     """An invitation or a reset link is used up, revoked, or too old."""
 

@@ -17,6 +17,9 @@ EVENT_TYPES: dict[str, str] = {
     "project.changed": "name, prices, target, classes or guidelines changed",
     "project.archived": "archived, or brought back",
     "people.changed": "somebody joined, left, or has another role",
+    "person.paused": "somebody gets no tasks: by a manager, or by the project's gold rule",
+    "person.resumed": "a paused person gets tasks again",
+    "review.drawn": "images were drawn at random for the reviewers",
     "import.progress": "an import added images",
     "import.finished": "an import ended (done, failed, or cancelled)",
     "run.started": "the engine runs",
@@ -33,6 +36,8 @@ EVENT_TYPES: dict[str, str] = {
     "plan.updated": "curves refitted, a new plan made",
     "machine.labelled": "machine labels are stored, with their certificate",
     "run.finished": "every image has its label",
+    "consensus.computed": "labels of images with several answers follow the chosen method",
+    "people.measured": "a report of the people's agreement and error was made",
     "export.finished": "an export can be downloaded, or failed",
 }
 """Every type with what it says; docs/events.md repeats it, and a test compares the two."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ class Step:
 
     `orders` are carried out in this order; only the last one waits for people or the worker.
     `record` and `plan` are set when the step answered a training: the leader's; `others` are the
-    records of the architectures that raced with it.
+    records of the architectures that raced with it. `early` are the images that people get while
+    the training runs that is asked for, in their order.
     """
 
     state: dict[str, Any]
@@ -86,6 +88,7 @@ class Step:
     others: list[dict[str, Any]] = field(default_factory=list)
     plan: dict[str, Any] | None = None
     histogram: dict[str, Any] = field(default_factory=dict)
+    early: list[int] = field(default_factory=list)
 
     @property
     def outstanding(self) -> Order:
@@ -112,3 +115,11 @@ class Frozen:
 
     folder: Path
     sha256: str
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How many images to choose for people while a training runs, and the last models by name."""
+
+    count: int
+    models: Mapping[str, Frozen]

@@ -10,6 +10,7 @@ class Role(StrEnum):
 
     OWNER = "owner"
     MANAGER = "manager"
+    REVIEWER = "reviewer"
     ANNOTATOR = "annotator"
 
 
@@ -17,6 +18,7 @@ class Right(StrEnum):
     """What can be done in a project."""
 
     LABEL = "label"  # answer tasks, see the guidelines and one's own work
+    REVIEW = "review"  # decide what others disagree on, cannot tell, or may have got wrong
     VIEW_DASHBOARD = "view_dashboard"  # costs, forecasts, other people's work
     MANAGE_IMAGES = "manage_images"  # import
     STEER = "steer"  # start, pause, change the guidelines and settings
@@ -26,7 +28,8 @@ class Right(StrEnum):
 
 
 _ANNOTATOR = frozenset({Right.LABEL})
-_MANAGER = _ANNOTATOR | {
+_REVIEWER = _ANNOTATOR | {Right.REVIEW}
+_MANAGER = _REVIEWER | {
     Right.VIEW_DASHBOARD,
     Right.MANAGE_IMAGES,
     Right.STEER,
@@ -37,12 +40,14 @@ _MANAGER = _ANNOTATOR | {
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
     Role.MANAGER: frozenset(_MANAGER),
+    Role.REVIEWER: frozenset(_REVIEWER),
     Role.ANNOTATOR: _ANNOTATOR,
 }
 
 MAY_INVITE: dict[Role, frozenset[Role]] = {
     Role.OWNER: frozenset(Role),
-    Role.MANAGER: frozenset({Role.MANAGER, Role.ANNOTATOR}),
+    Role.MANAGER: frozenset({Role.MANAGER, Role.REVIEWER, Role.ANNOTATOR}),
+    Role.REVIEWER: frozenset(),
     Role.ANNOTATOR: frozenset(),
 }
 

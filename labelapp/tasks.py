@@ -9,7 +9,15 @@ from labelapp import queue
 from labelapp.errors import AppError
 from labelapp.models import Job
 from labelapp.queue import JobControl
-from labelapp.services import exports, imports, projects, runs, training
+from labelapp.services import (
+    consensus,
+    exports,
+    imports,
+    people_report,
+    projects,
+    runs,
+    training,
+)
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +28,8 @@ HANDLERS: dict[str, Handler] = {
     "train": training.train,
     "import": lambda job, control: imports.run_import(job.target, control),
     "export": lambda job, control: exports.run_export(job.target, control),
+    "consensus": lambda job, _control: consensus.recompute(job.target),
+    "people": lambda job, _control: people_report.build(job.target),
     "delete": lambda job, control: projects.purge(job.target, control),
 }
 

@@ -4,24 +4,50 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from labelapp.api import comments as api_comments
+from labelapp.api import grid as api_grid
 from labelapp.api import labelling as api_labelling
 from labelapp.api import projects as api_projects
+from labelapp.api import reviews as api_reviews
 from labelapp.api import schema as api_schema
 from labelapp.web import (
     accounts,
     dashboard,
     exports,
+    gold,
+    grid,
     guidelines,
     health,
     images,
     labelling,
+    languages,
     me,
     people,
     projects,
+    quality,
+    queue,
+    reviews,
 )
 
-_WEB = (accounts, projects, dashboard, images, labelling, guidelines, people, exports, me, health)
-_API = (api_projects, api_labelling, api_schema)
+_WEB = (
+    accounts,
+    projects,
+    dashboard,
+    images,
+    labelling,
+    grid,
+    guidelines,
+    people,
+    reviews,
+    quality,
+    gold,
+    queue,
+    exports,
+    me,
+    languages,
+    health,
+)
+_API = (api_projects, api_labelling, api_reviews, api_grid, api_comments, api_schema)
 
 urlpatterns = [
     *(pattern for module in _WEB for pattern in module.urlpatterns),

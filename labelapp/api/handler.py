@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
+from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_handler
@@ -16,7 +17,7 @@ from labelapp.errors import AppError, TooLargeError
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn expected errors into {"ok": false, "code", "error", "fields"}."""
     if isinstance(error, RequestDataTooBig):
-        error = TooLargeError("This request is too large: send it in smaller parts.")
+        error = TooLargeError(_("This request is too large: send it in smaller parts."))
     if isinstance(error, AppError):
         return Response(error.as_dict(), status=error.status)
     if isinstance(error, Http404):
@@ -32,7 +33,7 @@ def _shape(error: exceptions.APIException) -> dict[str, object]:
         return {
             "ok": False,
             "code": "invalid_input",
-            "error": "The request has a wrong value.",
+            "error": _("The request has a wrong value."),
             "fields": error.get_full_details(),
         }
     return {"ok": False, "code": error.default_code, "error": str(error.detail), "fields": {}}

@@ -25,7 +25,6 @@ from labelapp.selectors.labelling import (
     AT_WORK,
     LeasedTask,
     describe_tasks,
-    done_today,
     open_batches,
     why_no_tasks,
 )
@@ -40,12 +39,7 @@ class TasksView(APIView):
     @extend_schema(request=TasksRequest, responses=TasksReply)
     def post(self, request: Request, pid: str) -> Response:
         """Return up to `count` tasks beside those in `holding`, or why there are none."""
-        found = _access(request, pid)
-        body = _Body(request)
-        holding = body.ids("holding")
-        count = body.number("count", 1)
-        work = labelling.next_tasks(access=found, count=count, holding=holding)
-        return Response(_reply(found, work, idle=count > 0 and len(holding) == len(work.lost)))
+        return Response(next_tasks(_access(request, pid), request.data))
 
 
 class AnswersView(APIView):
@@ -54,18 +48,7 @@ class AnswersView(APIView):
     @extend_schema(request=AnswersRequest, responses=AnswersReply)
     def post(self, request: Request, pid: str) -> Response:
         """Store the answers, each with its own result; safe to repeat."""
-        found = _access(request, pid)
-        body = _Body(request)
-        holding, count = body.ids("holding"), body.number("count", 0)
-        work = labelling.submit(
-            access=found,
-            answers=body.items("answers"),
-            count=count,
-            holding=holding,
-            as_user=body.number("user", 0) or None,
-        )
-        reply = _reply(found, work, idle=count > 0 and len(holding) == len(work.lost))
-        return Response({**reply, "results": work.results})
+        return Response(take_answers(_access(request, pid), request.data))
 
 
 class HeartbeatView(APIView):
@@ -74,17 +57,51 @@ class HeartbeatView(APIView):
     @extend_schema(request=HeartbeatRequest, responses=HeartbeatReply)
     def post(self, request: Request, pid: str) -> Response:
         """Renew the leases on `holding`; `lost` are those that somebody else has by now."""
-        found = _access(request, pid)
-        lost = labelling.heartbeat(access=found, holding=_Body(request).ids("holding"))
-        return Response({"ok": True, "lost": lost})
+        return Response(keep_leases(_access(request, pid), request.data))
 
 
 def _access(request: Request, pid: str) -> Access:
     return access(cast("User", request.user), pid, Right.LABEL)
 
 
+def next_tasks(found: Access, data: object) -> dict[str, Any]:
+    """Return the reply to `tasks/`: also for the fast lane, which leaves DRF out."""
+    body = Body(data)
+    holding = body.ids("holding")
+    count = body.number("count", 1)
+    work = labelling.next_tasks(
+        access=found, count=count, holding=holding, on_screen=body.on_screen(holding)
+    )
+    return _reply(found, work, idle=count > 0 and len(holding) == len(work.lost))
+
+
+def take_answers(found: Access, data: object) -> dict[str, Any]:
+    """Return the reply to `answers/`."""
+    body = Body(data)
+    holding, count = body.ids("holding"), body.number("count", 0)
+    work = labelling.submit(
+        access=found,
+        answers=body.items("answers"),
+        count=count,
+        holding=holding,
+        on_screen=body.on_screen(holding),
+        as_user=body.number("user", 0) or None,
+    )
+    idle = work.paused is not None or (count > 0 and len(holding) == len(work.lost))
+    reply = _reply(work.paused or found, work, idle=idle)
+    return {**reply, "results": work.results}
+
+
+def keep_leases(found: Access, data: object) -> dict[str, Any]:
+    """Return the reply to `heartbeat/`."""
+    body = Body(data)
+    holding = body.ids("holding")
+    lost = labelling.heartbeat(access=found, holding=holding, on_screen=body.on_screen(holding))
+    return {"ok": True, "lost": lost}
+
+
 def _reply(found: Access, work: labelling.Work, *, idle: bool) -> dict[str, Any]:
-    """Return what every reply with tasks holds; `idle`: asked for tasks and holds none."""
+    """Return what every reply with tasks holds; `idle`: holds none, or gets no more."""
     project, user = found.project, found.user
     leased = [
         LeasedTask(
@@ -92,6 +109,7 @@ def _reply(found: Access, work: labelling.Work, *, idle: bool) -> dict[str, Any]
             held.image_id,
             held.batch_id,
             task_token(task_id=held.task_id, user_id=user.pk, project_id=project.pk),
+            held.state,
         )
         for held in work.held
     ]
@@ -101,18 +119,18 @@ def _reply(found: Access, work: labelling.Work, *, idle: bool) -> dict[str, Any]
         "ok": True,
         "tasks": describe_tasks(project, leased, batches, LEASE_SECONDS),
         "lost": work.lost,
-        "status": why_no_tasks(project, left) if idle and not leased else AT_WORK,
-        "progress": {"done": done_today(project, user), "left_in_batch": left},
+        "status": why_no_tasks(found, left) if idle and not leased else AT_WORK,
+        "progress": {"done": work.done, "left_in_batch": left},
     }
 
 
-class _Body:
+class Body:
     """Reads the fields of a JSON body; raises InvalidInputError naming the wrong one."""
 
-    def __init__(self, request: Request) -> None:
-        if not isinstance(request.data, dict):
+    def __init__(self, data: object) -> None:
+        if not isinstance(data, dict):
             raise InvalidInputError("The body must be a JSON object.")
-        self.data = request.data
+        self.data = data
 
     def items(self, name: str) -> list[object]:
         value = self.data.get(name, [])
@@ -125,6 +143,12 @@ class _Body:
         if any(isinstance(value, bool) or not isinstance(value, int) for value in values):
             raise InvalidInputError("The request has a wrong value.", **{name: "must be ids"})
         return cast("list[int]", values)
+
+    def on_screen(self, holding: list[int]) -> int | None:
+        """Return the task that the person sees: null for none, else the first one held."""
+        if "on_screen" not in self.data:
+            return holding[0] if holding else None
+        return None if self.data["on_screen"] is None else self.number("on_screen", 0)
 
     def number(self, name: str, default: int) -> int:
         value = self.data.get(name, default)

@@ -14,11 +14,20 @@ def _ids() -> serializers.ListField:
     return serializers.ListField(child=serializers.IntegerField(), required=False)
 
 
+def _on_screen() -> serializers.IntegerField:
+    return serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        help_text="the task that the person sees; without this field the first of `holding`",
+    )
+
+
 class TasksRequest(serializers.Serializer[Any]):
     """What a client asks for."""
 
-    count = serializers.IntegerField(default=1, help_text="how many tasks, at most 20")
+    count = serializers.IntegerField(default=1, help_text="how many tasks, at most 100")
     holding = _ids()
+    on_screen = _on_screen()
 
 
 class AnswerIn(serializers.Serializer[Any]):
@@ -27,7 +36,7 @@ class AnswerIn(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="made by the client; a repeat is harmless")
     task = serializers.IntegerField()
     token = serializers.CharField(help_text="came with the task")
-    kind = serializers.ChoiceField(choices=["class", "skip", "withdrawn"])
+    kind = serializers.ChoiceField(choices=["class", "skip", "unsure", "withdrawn"])
     active_ms = serializers.IntegerField(default=0)
     how = serializers.CharField(default="key", max_length=8)
     guideline_version = serializers.IntegerField(default=0)
@@ -55,6 +64,7 @@ class HeartbeatRequest(serializers.Serializer[Any]):
     """The tasks that the page has."""
 
     holding = _ids()
+    on_screen = _on_screen()
 
 
 class HeartbeatReply(serializers.Serializer[Any]):
@@ -73,8 +83,17 @@ class TaskOut(serializers.Serializer[Any]):
     image = serializers.CharField(help_text="address of the display-size copy")
     width = serializers.IntegerField()
     height = serializers.IntegerField()
-    purpose_hint = serializers.ChoiceField(choices=["random", "unsure", "leftover"])
+    purpose_hint = serializers.ChoiceField(
+        choices=["random", "unsure", "leftover", "ahead", "returned", "expert"]
+    )
     lease_seconds = serializers.IntegerField()
+    top = serializers.ListField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="class indexes, the most probable first; never for test and audit images",
+    )
+    note = serializers.CharField(required=False, help_text="a reviewer's words, where sent back")
+    expert = serializers.BooleanField(required=False)
 
 
 class StatusOut(serializers.Serializer[Any]):
@@ -107,7 +126,15 @@ class ResultOut(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     state = serializers.ChoiceField(
         required=False,
-        choices=["accepted", "duplicate", "extra", "corrected", "withdrawn", "skipped"],
+        choices=[
+            "accepted",
+            "duplicate",
+            "extra",
+            "corrected",
+            "withdrawn",
+            "skipped",
+            "unsure",
+        ],
     )
     code = serializers.CharField(required=False)
     error = serializers.CharField(required=False)

@@ -29,7 +29,7 @@ _CLASS: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "key": serializers.CharField(allow_blank=True),
     "colour": serializers.CharField(),
 }
-_COUNTS = ("images", "train", "test", "audit", "machine", "residual", "excluded")
+_COUNTS = ("images", "train", "test", "ahead", "audit", "machine", "residual", "excluded")
 
 
 class ProjectListView(APIView):

@@ -15,7 +15,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CocoRow:
-    """One file name. `id` counts from 1 and is unique per file name; no label: class_index None."""
+    """One file name. `id` counts from 1 and is unique per file name; no label: class_index None.
+
+    `excluded`: nobody could label it.
+    """
 
     id: int
     file_name: str
@@ -26,6 +29,7 @@ class CocoRow:
     confidence: float | None
     annotator: str
     labelled_at: str
+    excluded: bool = False
 
 
 def coco_chunks(
@@ -33,7 +37,8 @@ def coco_chunks(
 ) -> Iterator[bytes]:
     """Yield the file in pieces; `rows` is called twice (images, then annotations).
 
-    Category ids are class index + 1. Unlabelled images stay, without an annotation.
+    Category ids are class index + 1. Unlabelled images stay, without an annotation; one that
+    nobody could label says so, `"excluded": true`.
     """
     yield b'{"info": ' + _json(info) + b', "licenses": [], "categories": '
     yield _json([_category(index, name) for index, name in enumerate(class_names)])
@@ -49,12 +54,13 @@ def _category(index: int, name: str) -> dict[str, Any]:
 
 
 def _image(row: CocoRow) -> dict[str, Any]:
-    return {
+    entry: dict[str, Any] = {
         "id": row.id,
         "file_name": row.file_name,
         "width": row.width,
         "height": row.height,
     }
+    return entry | ({"excluded": True} if row.excluded else {})
 
 
 def _annotation(row: CocoRow) -> dict[str, Any]:

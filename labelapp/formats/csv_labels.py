@@ -30,7 +30,7 @@ class LabelRow:
     confidence: float | None
     annotators: str
     agreement: float | None  # share of the current answers that say this label
-    status: str  # labelled, unlabelled
+    status: str  # labelled, unlabelled, excluded
     round: int | None
     split: str  # train, test; empty until the run has finished
     created_at: str  # ISO 8601, UTC

@@ -28,6 +28,7 @@ MIN_SIDE = 4
 DISPLAY_SIDE = 1024
 WORKING_PIXELS = 16_000_000
 TINY_SIDE = 256
+THUMB_SIDE = 224  # twice the smallest tile of a grid, for dense screens
 
 PROBLEMS = {
     "empty_file": "The file is empty.",
@@ -197,6 +198,14 @@ def _display_copy(image: Image.Image) -> tuple[bytes, str]:
         return _encoded(image.resize(size, Image.Resampling.NEAREST), "PNG", compress_level=1)
     image.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), reducing_gap=2.0)
     return _encoded(image, "WEBP", quality=88, method=2)
+
+
+def thumbnail(display: bytes) -> bytes:
+    """Return a small WebP of a display copy, for grids. Raises PictureError."""
+    with _guarded():
+        image = _plain(_open(display, DISPLAY_SIDE**2))
+        image.thumbnail((THUMB_SIDE, THUMB_SIDE), reducing_gap=2.0)
+        return _encoded(image, "WEBP", quality=82, method=2)[0]
 
 
 def _encoded(image: Image.Image, kind: str, **options: int) -> tuple[bytes, str]:

@@ -18,11 +18,11 @@ from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
 
 from labelapp.live import reads
 from labelapp.live.listeners import Listener, Message
 from labelapp.live.tailer import GONE, tailer
-from labelapp.selectors.dashboard import events_since
 
 PING = 20.0
 BROKEN = 1011
@@ -46,7 +46,7 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
             return
         session = self.scope.get("session")
         key = session.session_key if session is not None else None
-        self.listener = Listener(project_id, user.pk, key)
+        self.listener = Listener(project_id, user.pk, key, self._language())
         self.sender = asyncio.create_task(self._serve(self.listener))
 
     async def disconnect(self, code: int) -> None:
@@ -74,8 +74,8 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
         if snapshot is None:
             await self.close(GONE)
             return
-        events = await database_sync_to_async(events_since)(
-            listener.project_id, self._since(snapshot["seq"]), snapshot["seq"]
+        events = await database_sync_to_async(reads.events_in)(
+            listener.language, listener.project_id, self._since(snapshot["seq"]), snapshot["seq"]
         )
         await self._say(snapshot | {"events": events})
         while listener.closed is None:
@@ -83,6 +83,12 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
             if listener.closed is None:
                 await self._say(message or {"type": "ping"})
         await self.close(listener.closed)
+
+    def _language(self) -> str:
+        cookie = self.scope.get("cookies", {}).get(settings.LANGUAGE_COOKIE_NAME, "")
+        headers = dict(self.scope.get("headers", []))
+        accepted = headers.get(b"accept-language", b"").decode("latin-1")
+        return reads.language_of(self.scope["user"], cookie, accepted)
 
     def _since(self, latest: int) -> int:
         """Return the last event that the page has seen; the latest one where it says nothing."""

@@ -22,6 +22,7 @@ class Listener:
     project_id: int
     user_id: int
     session_key: str | None = None
+    language: str = "en"
     closed: int | None = None
     _begun: bool = False
     _pending: Message | None = None

@@ -7,6 +7,7 @@ sockets of a process, given back after each call.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -14,7 +15,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
+from django.utils import translation
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import get_supported_language_variant
+from django.utils.translation.trans_real import parse_accept_lang_header
 
 from labelapp.errors import AppError
 from labelapp.live.fragments import render
@@ -58,15 +62,37 @@ def versions(project_ids: Iterable[int]) -> dict[int, Version]:
     return {project_id: (seq, answers) for project_id, seq, answers in rows}
 
 
-def view(project_id: int, since: int | None) -> View | None:
-    """Return what pages show now, with the events after `since`; None when it is gone."""
+def view(project_id: int, language: str, since: int | None) -> View | None:
+    """Return what pages in this language show now, with the events after `since`.
+
+    None when the project is gone.
+    """
     project = Project.objects.filter(pk=project_id).first()
     if project is None:
         return None
-    found = overview(project)
-    seq = int(found["seq"])
-    events = [] if since is None else events_since(project_id, since, seq)
-    return View(seq, render(found), found["charts"], events)
+    with translation.override(language):
+        found = overview(project)
+        seq = int(found["seq"])
+        events = [] if since is None else events_since(project_id, since, seq)
+        return View(seq, render(found), found["charts"], events)
+
+
+def language_of(user: User, cookie: str, accepted: str) -> str:
+    """Return the language that this person's pages speak, as `web.languages` chooses it."""
+    for wish in (
+        cookie,
+        user.language,
+        *(code for code, _weight in parse_accept_lang_header(accepted)),
+    ):
+        with suppress(LookupError):
+            return get_supported_language_variant(wish)
+    return settings.LANGUAGE_CODE
+
+
+def events_in(language: str, project_id: int, since: int, until: int) -> list[dict[str, Any]]:
+    """Return the events after `since` up to `until`, in this language."""
+    with translation.override(language):
+        return events_since(project_id, since, until)
 
 
 def still_allowed(keys: Iterable[tuple[int, int, str | None]]) -> set[tuple[int, int, str | None]]:

@@ -1,8 +1,8 @@
 """One task per web process that watches the projects with open pages and tells those pages.
 
 It asks the counters of all watched projects in one query every half second, reads new events
-once, renders once per project, and hands the changed parts to every socket: 200 open dashboards
-cost what one costs. It runs only while somebody listens.
+once, renders once per project and language, and hands the changed parts to every socket: 200 open
+dashboards cost what one costs. It runs only while somebody listens.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ GONE = 4404
 
 @dataclass
 class Feed:
-    """One watched project: what its pages show, and who looks."""
+    """One watched project in one language: what its pages show, and who looks."""
 
     project_id: int
+    language: str
     listeners: set[Listener] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     version: reads.Version | None = None
@@ -65,7 +66,7 @@ class Tailer:
     """Watches for one event loop. Use `tailer()`."""
 
     def __init__(self) -> None:
-        self.feeds: dict[int, Feed] = {}
+        self.feeds: dict[tuple[int, str], Feed] = {}
         self._task: asyncio.Task[None] | None = None
         self._checked = 0.0
 
@@ -76,7 +77,7 @@ class Tailer:
 
     async def subscribe(self, listener: Listener) -> Message | None:
         """Start telling this listener; return its snapshot, None if the project is gone."""
-        feed = self.feeds.setdefault(listener.project_id, Feed(listener.project_id))
+        feed = self.feeds.setdefault(_feed(listener), Feed(*_feed(listener)))
         feed.listeners.add(listener)
         self._start()
         if feed.view is None or monotonic() - feed.looked > POLL:
@@ -89,11 +90,11 @@ class Tailer:
 
     def unsubscribe(self, listener: Listener) -> None:
         """Stop telling this listener."""
-        feed = self.feeds.get(listener.project_id)
+        feed = self.feeds.get(_feed(listener))
         if feed is not None:
             feed.listeners.discard(listener)
             if not feed.listeners:
-                del self.feeds[listener.project_id]
+                del self.feeds[_feed(listener)]
 
     def _start(self) -> None:
         if not self.running:
@@ -114,7 +115,9 @@ class Tailer:
 
     async def tick(self) -> None:
         """Look once: tell what changed, close whom it no longer concerns."""
-        current = await database_sync_to_async(reads.versions)(list(self.feeds))
+        current = await database_sync_to_async(reads.versions)(
+            {feed.project_id for feed in self.feeds.values()}
+        )
         for feed in list(self.feeds.values()):
             version = current.get(feed.project_id)
             if version is None:
@@ -128,7 +131,7 @@ class Tailer:
     async def _look(self, feed: Feed) -> None:
         async with feed.lock:
             since = feed.view.seq if feed.view else None
-            new = await database_sync_to_async(reads.view)(feed.project_id, since)
+            new = await database_sync_to_async(reads.view)(feed.project_id, feed.language, since)
             feed.looked = monotonic()
             if new is not None:
                 feed.replace(new)
@@ -143,6 +146,10 @@ class Tailer:
 
 def _key(listener: Listener) -> tuple[int, int, str | None]:
     return listener.project_id, listener.user_id, listener.session_key
+
+
+def _feed(listener: Listener) -> tuple[int, str]:
+    return listener.project_id, listener.language
 
 
 def _close(listeners: set[Listener]) -> None:

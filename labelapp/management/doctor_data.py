@@ -14,13 +14,11 @@ from labelapp.management.doctor import Finding, fail, ok, warn
 from labelapp.models import (
     Event,
     Image,
-    Label,
     LedgerEntry,
     Project,
     ProjectCounter,
-    TestMark,
-    TrainItem,
 )
+from labelapp.selectors.runs import recount
 
 _SHOWN = 5
 _LEDGER_DIGITS = Decimal("0.000001")
@@ -50,24 +48,10 @@ def counter_problems(project: Project) -> list[str]:
 
 def recomputed(project: Project) -> dict[str, int | Decimal]:
     """Count again what ProjectCounter holds (not `answers`, which only ever grows)."""
-    labelled = Label.objects.filter(project=project)
-    by_people = labelled.filter(source=Label.Source.HUMAN)
-    trains = TrainItem.objects.filter(run__project=project)
-    marks = TestMark.objects.filter(run__project=project)
-    known = by_people.values("image_id")
     last = Event.objects.filter(project=project).aggregate(last=Max("seq"))["last"]
     return {
+        **recount(project),
         "event_seq": last or 0,
-        "images": Image.objects.filter(project=project).count(),
-        "train": trains.filter(image_id__in=known).count(),
-        "test": marks.filter(image_id__in=known)
-        .exclude(image_id__in=trains.values("image_id"))
-        .count(),
-        "residual": by_people.filter(purpose="residual").count(),
-        "audit": by_people.filter(purpose="audit")
-        .exclude(image_id__in=trains.values("image_id"))
-        .count(),
-        "machine": labelled.filter(source=Label.Source.MACHINE).count(),
         "label_spend": _spent(project, compute=False),
         "compute_spend": _spent(project, compute=True),
     }

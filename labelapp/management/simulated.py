@@ -88,7 +88,8 @@ class SimulatedPerson(threading.Thread):
             self._unsaved = [self._answer_to(task) for task in taken]
             self._tasks = self._tasks[len(taken) :]
         holding = [task["id"] for task in self._tasks]
-        request = {"answers": self._unsaved, "count": self._at_once, "holding": holding}
+        count = max(0, self._at_once - len(holding))  # how many more, not how many in all
+        request = {"answers": self._unsaved, "count": count, "holding": holding}
         reply = self._browser.post(f"{self._api}answers/", request)
         self.answers += sum(1 for result in reply["results"] if result["ok"])
         self._unsaved = []

@@ -12,6 +12,16 @@ from labelapp.models.projects import (
     Project,
     ProjectCounter,
 )
+from labelapp.models.quality import (
+    Comment,
+    Exclusion,
+    GoldItem,
+    GoldPlan,
+    GoldResult,
+    PeopleReport,
+    Review,
+    VerifyPage,
+)
 from labelapp.models.runs import (
     AuditCommitment,
     Certificate,
@@ -21,16 +31,23 @@ from labelapp.models.runs import (
     TestMark,
     TrainItem,
 )
-from labelapp.models.tasks import LabelBatch, Task
+from labelapp.models.tasks import AheadItem, DayCount, LabelBatch, QueueCursor, Task
 from labelapp.models.users import PasswordResetLink, User
 
 __all__ = [
+    "AheadItem",
     "Answer",
     "AuditCommitment",
     "AuditLog",
     "Certificate",
+    "Comment",
+    "DayCount",
     "Event",
+    "Exclusion",
     "Export",
+    "GoldItem",
+    "GoldPlan",
+    "GoldResult",
     "Guideline",
     "GuidelineEntry",
     "Image",
@@ -47,12 +64,16 @@ __all__ = [
     "Membership",
     "ModelVersion",
     "PasswordResetLink",
+    "PeopleReport",
     "Project",
     "ProjectCounter",
+    "QueueCursor",
+    "Review",
     "Run",
     "Task",
     "TestMark",
     "TrainItem",
     "User",
+    "VerifyPage",
     "WorkerBeat",
 ]

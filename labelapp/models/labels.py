@@ -22,6 +22,7 @@ class Answer(models.Model):
     class Kind(models.TextChoices):
         CLASS = "class"
         SKIP = "skip"
+        UNSURE = "unsure"  # "cannot tell": to the experts
         WITHDRAWN = "withdrawn"
 
     id = models.UUIDField(primary_key=True)
@@ -38,7 +39,7 @@ class Answer(models.Model):
     )
     extra = models.BooleanField(default=False)
     active_ms = models.PositiveIntegerField(default=0)
-    how = models.CharField(max_length=8, default="key")  # key, click, api
+    how = models.CharField(max_length=8, default="key")  # key, click, swipe, grid, verify, api
     guideline_version = models.PositiveIntegerField(default=0)
     created = models.DateTimeField(default=timezone.now)
     superseded_by = models.UUIDField(null=True, blank=True)
@@ -79,10 +80,13 @@ class Label(models.Model):
     class_index = models.PositiveIntegerField()
     source = models.CharField(max_length=8, choices=Source.choices)
     confidence = models.FloatField(null=True)  # margin of machine labels
+    votes = models.PositiveSmallIntegerField(default=1)  # people's current answers behind it
+    agreement = models.FloatField(null=True)  # of several votes: the share of this class
+    method = models.CharField(max_length=12, blank=True)  # majority, dawid_skene, crowdlab, review
     answer = models.ForeignKey(Answer, on_delete=models.SET_NULL, null=True, related_name="+")
     batch = models.ForeignKey(LabelBatch, on_delete=models.SET_NULL, null=True, related_name="+")
     model = models.ForeignKey(ModelVersion, on_delete=models.SET_NULL, null=True, related_name="+")
-    purpose = models.CharField(max_length=10)  # test, seed, train, audit, residual, machine
+    purpose = models.CharField(max_length=10)  # test, seed, train, ahead, audit, residual, machine
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
@@ -102,7 +106,8 @@ class LedgerEntry(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="ledger")
     key = models.CharField(max_length=120)
-    purpose = models.CharField(max_length=10)  # test, seed, train, audit, residual, compute
+    # test, seed, train, ahead, audit, residual, gold, extra, review, compute
+    purpose = models.CharField(max_length=10)
     quantity = models.DecimalField(max_digits=14, decimal_places=6)  # labels, or hours
     unit_price = models.DecimalField(max_digits=12, decimal_places=6)
     amount = models.DecimalField(max_digits=14, decimal_places=6)

@@ -29,6 +29,20 @@ class Project(models.Model):
         AUDIT = "audit"
         TEST_SET = "test_set"
 
+    class Consensus(models.TextChoices):
+        """How several answers to one image become its label."""
+
+        MAJORITY = "majority"
+        DAWID_SKENE = "dawid_skene"
+        CROWDLAB = "crowdlab"
+
+    class SkipPolicy(models.TextChoices):
+        """Where a skipped image goes: back to me, to others first, or to the reviewers."""
+
+        ME = "me"
+        OTHERS = "others"
+        REVIEW = "review"
+
     class Status(models.TextChoices):
         SETUP = "setup"  # images and classes are being put together
         RUNNING = "running"
@@ -52,6 +66,22 @@ class Project(models.Model):
     overlap = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(9)]
     )
+    # `overlap` answers on `overlap_share` of the images, chosen blind; where they disagree one
+    # more person at a time, up to `overlap_max` (0: never)
+    overlap_share = models.FloatField(default=1.0)
+    overlap_max = models.PositiveSmallIntegerField(default=0)
+    consensus = models.CharField(
+        max_length=12, choices=Consensus.choices, default=Consensus.MAJORITY
+    )
+    skip_policy = models.CharField(
+        max_length=8, choices=SkipPolicy.choices, default=SkipPolicy.OTHERS
+    )
+    predictions = models.BooleanField(default=True)  # may be shown, where the image allows it
+    label_ahead = models.BooleanField(default=True)  # give out images while a training runs
+    gold_share = models.FloatField(default=0.0)  # of a person's answers
+    gold_first = models.PositiveSmallIntegerField(default=0)  # onboarding: so many gold items first
+    gold_pause_below = models.FloatField(null=True, blank=True)  # accuracy that pauses a person
+    gold_pause_after = models.PositiveSmallIntegerField(default=20)  # gold answers
     budget = models.DecimalField(max_digits=16, decimal_places=6, null=True, blank=True)
     certificate = models.CharField(
         max_length=10, choices=CertificateKind.choices, default=CertificateKind.AUDIT
@@ -88,6 +118,11 @@ class Project(models.Model):
                 condition=models.Q(budget__isnull=True) | models.Q(budget__gt=0),
                 name="project_budget_positive",
             ),
+            models.CheckConstraint(
+                condition=models.Q(overlap_share__gte=0, overlap_share__lte=1)
+                & models.Q(gold_share__gte=0, gold_share__lte=0.5),
+                name="project_shares_in_range",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -110,6 +145,7 @@ class ProjectCounter(models.Model):
     test = models.IntegerField(default=0)  # labelled, marked and outside B
     residual = models.IntegerField(default=0)  # labelled by people at the end
     audit = models.IntegerField(default=0)
+    ahead = models.IntegerField(default=0)  # labelled while a training ran, not yet in B
     machine = models.IntegerField(default=0)  # |S|
     excluded = models.IntegerField(default=0)
     answers = models.BigIntegerField(default=0)  # grows with each accepted answer: a wake-up
@@ -129,6 +165,7 @@ class LabelClass(models.Model):
     key = models.CharField(max_length=1, blank=True)  # the key cap; empty beyond the keys we have
     colour = models.CharField(max_length=7, default="#888888")
     archived = models.BooleanField(default=False)
+    aliases = models.JSONField(default=list, blank=True)  # other names that the search finds
 
     class Meta:
         ordering = ["index"]
@@ -149,6 +186,9 @@ class Membership(models.Model):
         django_settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
     )
     role = models.CharField(max_length=10, choices=[(r.value, r.value) for r in Role])
+    paused_at = models.DateTimeField(null=True, blank=True)  # gets no tasks until a manager says so
+    pause_reason = models.CharField(max_length=200, blank=True)
+    gold_since = models.DateTimeField(null=True, blank=True)  # resumed: earlier gold is forgiven
     created = models.DateTimeField(default=timezone.now)
 
     class Meta:

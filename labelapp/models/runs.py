@@ -50,7 +50,10 @@ class TrainItem(models.Model):
 
 
 class TestMark(models.Model):
-    """A random test mark. Nothing that serves annotators or acquisition reads this table."""
+    """A random test mark. Nothing that serves annotators or acquisition reads this table.
+
+    But for `selectors.predictions`, which withholds the model's guess where a mark is.
+    """
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="test_marks")
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="+")
@@ -147,6 +150,7 @@ class Certificate(models.Model):
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="certificate")
     content = models.JSONField()
     sha256 = models.CharField(max_length=64)
+    people = models.JSONField(null=True)  # error of the people, and of both together; not hashed
     created = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(unique=True)
     display_name = models.CharField(max_length=80, blank=True)
-    language = models.CharField(max_length=8, default="en")
+    language = models.CharField(max_length=8, blank=True, default="")  # "": as the browser asks
     key_map = models.JSONField(default=dict, blank=True)
     theme = models.CharField(
         max_length=6,

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import get_language, gettext
+
 from labelapp.models import Event, Project, ProjectCounter, Run
 from labelapp.selectors import dashboard_tables as tables
-from labelapp.selectors.dashboard_audit import audit, certificate, kind_words
+from labelapp.selectors.dashboard_audit import audit, certificate, kind_words, people_error
 from labelapp.selectors.dashboard_charts import charts
 from labelapp.selectors.dashboard_facts import Facts, gather
-from labelapp.selectors.dashboard_figures import figures, missing_trainings
+from labelapp.selectors.dashboard_figures import figures, forecast_needs
 from labelapp.selectors.dashboard_people import people_now
 from labelapp.selectors.dashboard_race import race
 from labelapp.selectors.dashboard_status import status
@@ -25,7 +27,7 @@ QUIET = ("training.progress", "import.progress")
 """Events that only move a progress bar."""
 
 _KEPT = 64
-_KNOWN: dict[str, tuple[object, Facts, dict[str, Any]]] = {}
+_KNOWN: dict[tuple[str, str | None], tuple[object, Facts, dict[str, Any]]] = {}
 
 
 def overview(project: Project) -> dict[str, Any]:
@@ -61,12 +63,13 @@ def _stored(
         project.archived_at,
         (run.version, run.failure) if run else None,
     )
-    known = _KNOWN.get(project.public_id)
+    key = (project.public_id, get_language())
+    known = _KNOWN.get(key)
     if known is None or known[0] != version:
         facts = gather(project, counter, run)
         known = (version, facts, _draw(facts))
-        _KNOWN.pop(project.public_id, None)
-        _KNOWN[project.public_id] = known
+        _KNOWN.pop(key, None)
+        _KNOWN[key] = known
         if len(_KNOWN) > _KEPT:
             _KNOWN.pop(next(iter(_KNOWN)))
     return known[1], known[2]
@@ -95,7 +98,8 @@ def _draw(facts: Facts) -> dict[str, Any]:
         "audit": audit(facts),
         "race": race(facts),
         "certificate": certificate(facts),
-        "forecast_needs": "" if facts.plan else missing_trainings(facts),
+        "people_error": people_error(facts),
+        "forecast_needs": forecast_needs(facts),
         "events": _recent(facts),
         "charts": charts(facts),
     }
@@ -114,7 +118,8 @@ def _batch(facts: Facts, per_minute: float) -> dict[str, Any] | None:
         return None
     left = ""
     if batch.remaining and per_minute >= 1:
-        left = f"about {duration(60 * batch.remaining / per_minute)} at this pace"
+        time = duration(60 * batch.remaining / per_minute)
+        left = gettext("about %(time)s at this pace") % {"time": time}
     return {
         "purpose": batch.purpose,
         "size": batch.size,

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop
+
 from labelapp.choices import CERTIFICATE_WORDS
+from labelapp.models import LabelBatch, Task
 from labelapp.selectors.dashboard_facts import Facts
-from labelapp.selectors.dashboard_words import share, upper_share
+from labelapp.selectors.dashboard_words import number, share, upper_share
+from labelapp.selectors.people_report import report
+from labelapp.selectors.people_words import people_line, together_line
+from labelapp.selectors.stored_words import stored_words
 
 HOW: dict[str, str] = {
-    "audit": "People checked {audited} random ones of what the machine wanted to label, in an "
-    "order that was fixed before; the wrong ones were corrected.",
-    "test_set": "Computed from the test set, which also steered the run, so it is an estimate.",
+    "audit": gettext_noop(
+        "People checked %(audited)s random ones of what the machine wanted to label, in an order "
+        "that was fixed before; the wrong ones were corrected."
+    ),
+    "test_set": gettext_noop(
+        "Computed from the test set, which also steered the run, so it is an estimate."
+    ),
 }
 
-WHY = (
-    "It proves that at most {epsilon} of all labels are wrong: people answer without seeing what "
-    "the machine said, and wrong machine labels found on the way are put right."
+WHY = gettext_noop(
+    "It proves that at most %(epsilon)s of all labels are wrong: people answer without seeing "
+    "what the machine said, and wrong machine labels found on the way are put right."
 )
 
 
@@ -25,31 +35,49 @@ def audit(facts: Facts) -> dict[str, Any] | None:
     frozen, batch = facts.audit, facts.batch
     if facts.finished or not frozen or batch is None or batch.purpose != "audit":
         return None
-    done = int(frozen["asked"]) - batch.remaining
+    done = int(frozen["asked"]) - _images_left(facts, batch)
     planned = round(float(frozen["planned"]))
-    rest = " " + WHY.format(epsilon=share(facts.project.epsilon))
+    why = [gettext(WHY) % {"epsilon": share(facts.project.epsilon)}]
     if frozen["ended"]:
-        rest = " The promise was changed: this check ends with the images that are out."
+        why = [gettext("The promise was changed: this check ends with the images that are out.")]
     elif int(frozen["attempt"]) > 1:
-        rest += f" It is check number {frozen['attempt']}: an earlier one did not prove enough."
+        again = gettext("It is check number %(attempt)s: an earlier one did not prove enough.")
+        why.append(again % {"attempt": frozen["attempt"]})
     return {
         "attempt": frozen["attempt"],
         "done": done,
         "planned": planned,
         "most": max(planned, int(frozen["asked"])),
-        "text": f"People check the machine: {_of(done, planned)}.{rest}",
+        "text": " ".join([_of(done, planned), *why]),
     }
 
 
+def _images_left(facts: Facts, batch: LabelBatch) -> int:
+    """Return how many images of the batch wait; `remaining` counts answers."""
+    if facts.project.overlap == 1:
+        return batch.remaining
+    waiting = batch.tasks.filter(state__in=[Task.State.OPEN, Task.State.EXPERT])
+    return waiting.values("image_id").distinct().count()
+
+
 def _of(done: int, planned: int) -> str:
+    words = {"done": number(done), "planned": number(planned)}
     if done > planned:
-        return f"{done:,} images looked at so far, more than the {planned:,} expected"
-    return f"{done:,} of about {planned:,} images looked at"
+        return (
+            gettext(
+                "People check the machine: %(done)s images looked at so far, more than the "
+                "%(planned)s expected."
+            )
+            % words
+        )
+    return (
+        gettext("People check the machine: %(done)s of about %(planned)s images looked at.") % words
+    )
 
 
 def kind_words(facts: Facts) -> str:
     """Return how the promise will be kept: "certified by an audit" or "estimated ..."."""
-    return CERTIFICATE_WORDS[facts.project.certificate]
+    return gettext(CERTIFICATE_WORDS[facts.project.certificate])
 
 
 def certificate(facts: Facts) -> dict[str, Any] | None:
@@ -59,13 +87,24 @@ def certificate(facts: Facts) -> dict[str, Any] | None:
         return None
     audited = len(content.get("audited") or [])
     return {
-        "promise": content.get("promise", ""),
-        "how": HOW[content.get("kind", "test_set")].format(audited=f"{audited:,}"),
+        "promise": stored_words(content.get("promise", "")),
+        "how": gettext(HOW[content.get("kind", "test_set")]) % {"audited": number(audited)},
         "audited": audited,
-        "machine": f"{int(content.get('delivered') or content.get('machine_labels') or 0):,}",
-        "wrong_at_most": f"{int(content.get('wrong_at_most') or 0):,}",
+        "machine": number(int(content.get("delivered") or content.get("machine_labels") or 0)),
+        "wrong_at_most": number(int(content.get("wrong_at_most") or 0)),
         "bound": upper_share(float(content.get("bound") or 0.0)),
         "epsilon": share(float(content.get("epsilon") or facts.project.epsilon)),
         "confidence": share(1 - float(content.get("alpha") or 0.0)),
         "theta": content.get("theta"),
     }
+
+
+def people_error(facts: Facts) -> list[str]:
+    """Say how often people are wrong, and what machine and people come to; nothing before that.
+
+    The certificate bounds the machine against people: this stands beside it, never inside it.
+    """
+    found = report(facts.project)
+    if found is None or found["human_error"]["best"] is None:
+        return []
+    return [line for line in (people_line(found), together_line(found)) if line]

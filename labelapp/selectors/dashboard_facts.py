@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from labelapp import pricing
 from labelapp.models import Certificate, Iteration, LabelBatch, Project, ProjectCounter, Run
 from labelapp.selectors.dashboard_ledger import Line, ledger
 
-LABEL_PURPOSES = ("test", "seed", "train", "audit", "residual")
+LABEL_PURPOSES = (*pricing.PURPOSES, "gold", "extra", "review")
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,14 @@ class Facts:
     def human_only(self) -> Decimal:
         """What it costs when people label every image: what is bought keeps its price."""
         paid = sum((self.ledger[p].amount for p in LABEL_PURPOSES if p in self.ledger), Decimal(0))
-        return paid + (self.n - Decimal(self.bought) / self.project.overlap) * self.label_price
+        left = self.n - self.counter.excluded - pricing.images_by_people(self.counter)
+        return paid + left * self.label_price
 
     @property
     def label_price(self) -> Decimal:
-        """What one image costs when people label it, repeats included."""
-        return self.project.price_per_label * self.project.overlap
+        """What one image costs when people label it, repeats and gold included."""
+        prices = self.run.config.get("prices", {}) if self.run else {}
+        return pricing.as_planned(self.project, prices.get("label"))
 
     @property
     def bought(self) -> int:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext, ngettext
+
+from labelapp import pricing
 from labelapp.models import Project
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_ledger import Line
-from labelapp.selectors.dashboard_words import money, money_range, share, upper_share
+from labelapp.selectors.dashboard_words import money, money_range, number, share, upper_share
+from labelapp.selectors.stored_words import stored_words
 
 Figure = dict[str, Any]
 
@@ -35,11 +39,13 @@ def _spent(facts: Facts) -> Figure:
     since = float(facts.spent) - committed[-1] if committed else 0.0
     return _figure(
         "spent",
-        "Spent",
+        gettext("Spent"),
         money(facts.spent, facts.currency),
-        note=f"people {money(labels, facts.currency)} + compute {money(compute, facts.currency)}",
+        note=gettext("people %(labels)s + compute %(compute)s")
+        % {"labels": money(labels, facts.currency), "compute": money(compute, facts.currency)},
         more=_budget(facts) or _people_alone(facts),
-        change=f"+{money(since, facts.currency)} since training {len(committed)}"
+        change=gettext("+%(money)s since training %(number)s")
+        % {"money": money(since, facts.currency), "number": len(committed)}
         if since >= 0.005
         else "",
         spark=_spark([*committed, float(facts.spent)] if committed else []),
@@ -52,10 +58,11 @@ def _budget(facts: Facts) -> str:
     budget = facts.project.budget
     if budget is None:
         return ""
-    left, whole = budget - facts.spent, money(budget, facts.currency)
+    left = budget - facts.spent
+    words = {"budget": money(budget, facts.currency), "money": money(abs(left), facts.currency)}
     if left < 0:
-        return f"over the budget of {whole} by {money(-left, facts.currency)}"
-    return f"{money(left, facts.currency)} left of the budget of {whole}"
+        return gettext("over the budget of %(budget)s by %(money)s") % words
+    return gettext("%(money)s left of the budget of %(budget)s") % words
 
 
 def _budget_meter(facts: Facts) -> dict[str, float] | None:
@@ -68,7 +75,8 @@ def _budget_meter(facts: Facts) -> dict[str, float] | None:
 def _people_alone(facts: Facts) -> str:
     if not facts.n or facts.finished:
         return ""
-    return f"people alone would cost {money(facts.human_only, facts.currency)}"
+    cost = money(facts.human_only, facts.currency)
+    return gettext("people alone would cost %(money)s") % {"money": cost}
 
 
 def _forecast(facts: Facts) -> Figure:
@@ -76,12 +84,12 @@ def _forecast(facts: Facts) -> Figure:
     if facts.finished:
         return _saved(facts)
     if facts.plan is None:
-        return _figure("forecast", "Forecast total", NONE, note=missing_trainings(facts))
+        return _figure("forecast", gettext("Forecast total"), NONE, note=missing_trainings(facts))
     star = facts.plan["c_star"]
     totals = [record["c_star"] for record in facts.records if record["c_star"] is not None]
     return _figure(
         "forecast",
-        "Forecast total",
+        gettext("Forecast total"),
         money(star["value"], facts.currency),
         interval=_sure(money_range(star["low80"], star["high80"], facts.currency)),
         note=_saving(star["value"], human_only),
@@ -93,22 +101,44 @@ def _forecast(facts: Facts) -> Figure:
 def _saved(facts: Facts) -> Figure:
     saved, human_only = facts.human_only - facts.spent, facts.human_only
     part = share(round(float(saved / human_only), 3)) if human_only else share(0)
-    note = f"{part} of the {money(human_only, facts.currency)} that people alone would cost"
-    return _figure("forecast", "Saved", money(saved, facts.currency), note=note)
+    note = gettext("%(share)s of the %(money)s that people alone would cost") % {
+        "share": part,
+        "money": money(human_only, facts.currency),
+    }
+    return _figure("forecast", gettext("Saved"), money(saved, facts.currency), note=note)
 
 
 def missing_trainings(facts: Facts) -> str:
     """Say how many trainings the first forecast still needs."""
     missing = max(0, 3 - len(facts.records))
     if not missing:
-        return "the forecast is being made"
+        return gettext("the forecast is being made")
     if missing == 3:
-        return "comes after three trainings"
-    return f"needs {missing} more training{'s' if missing > 1 else ''}"
+        return gettext("comes after three trainings")
+    words = ngettext("needs %(n)s more training", "needs %(n)s more trainings", missing)
+    return words % {"n": missing}
+
+
+def forecast_needs(facts: Facts) -> str:
+    """Say in a sentence what the first forecast still needs; empty once there is one."""
+    missing = max(0, 3 - len(facts.records))
+    if facts.plan:
+        return ""
+    if not missing:
+        return gettext("The forecast is being made.")
+    if missing == 3:
+        return gettext("The forecast comes after three trainings.")
+    words = ngettext(
+        "The forecast needs %(n)s more training.",
+        "The forecast needs %(n)s more trainings.",
+        missing,
+    )
+    return words % {"n": missing}
 
 
 def _sure(interval: str) -> str:
-    return f"80\u00a0% sure: {interval}" if interval else ""
+    words = {"share": share(0.8), "interval": interval}
+    return gettext("%(share)s sure: %(interval)s") % words if interval else ""
 
 
 def _saving(total: float, human_only: float) -> str:
@@ -116,45 +146,51 @@ def _saving(total: float, human_only: float) -> str:
         return ""
     saved = 1 - total / human_only
     if saved < 0:
-        return f"{share(-saved)} more than people alone"
-    return f"saves {share(round(saved, 2))} against people alone"
+        return gettext("%(share)s more than people alone") % {"share": share(-saved)}
+    return gettext("saves %(share)s against people alone") % {"share": share(round(saved, 2))}
 
 
 def _change(values: list[float], currency: str) -> str:
     if len(values) < 2 or abs(values[-1] - values[-2]) < 0.005:
         return ""
     step = values[-1] - values[-2]
-    return f"{'+' if step > 0 else '-'}{money(abs(step), currency)} since the last training"
+    signed = f"{'+' if step > 0 else '-'}{money(abs(step), currency)}"
+    return gettext("%(money)s since the last training") % {"money": signed}
 
 
 def _promise(facts: Facts) -> Figure:
     epsilon = facts.project.epsilon
-    sure = f"{share(facts.project.confidence)} sure"
+    words = {"confidence": share(facts.project.confidence), "epsilon": share(epsilon)}
     if facts.certificate:
         bound = float(facts.certificate.get("bound", 0.0))
-        note = f"of all labels wrong at most, {sure}; {facts.certificate.get('promise', '')}"
-        return _bound("Error of the result", bound, epsilon, note)
+        words["promise"] = stored_words(facts.certificate.get("promise", ""))
+        note = gettext("of all labels wrong at most, %(confidence)s sure; %(promise)s") % words
+        return _bound(gettext("Error of the result"), bound, epsilon, note)
     if facts.finished:
-        note = "every label was given by people; the machine labelled nothing"
-        return _bound("Error of the machine", 0.0, epsilon, note)
+        note = gettext("every label was given by people; the machine labelled nothing")
+        return _bound(gettext("Error of the machine"), 0.0, epsilon, note)
     machine_now = int(facts.plan["machine_now"]) if facts.plan else 0
     if not facts.plan or not machine_now:
-        note = "nothing can be machine-labelled within the limit yet" if facts.plan else ""
+        note = gettext("nothing can be machine-labelled within the limit yet")
         return _figure(
             "promise",
-            "Error promise",
+            gettext("Error promise"),
             NONE,
-            note=note or missing_trainings(facts),
-            more=f"limit {share(epsilon)} of all labels, {sure}",
+            note=note if facts.plan else missing_trainings(facts),
+            more=gettext("limit %(epsilon)s of all labels, %(confidence)s sure") % words,
         )
-    note = f"of all labels wrong at most if the machine labelled {machine_now:,} images now"
-    figure = _bound("Error promise", float(facts.plan["error_bound_now"]), epsilon, note)
-    return figure | {"more": f"limit {share(epsilon)}, {sure}; {_later(facts)}"}
+    words |= {"n": number(machine_now), "later": _later(facts)}
+    note = gettext("of all labels wrong at most if the machine labelled %(n)s images now") % words
+    bound = float(facts.plan["error_bound_now"])
+    figure = _bound(gettext("Error promise"), bound, epsilon, note)
+    return figure | {"more": gettext("limit %(epsilon)s, %(confidence)s sure; %(later)s") % words}
 
 
 def _later(facts: Facts) -> str:
     audited = facts.project.certificate == Project.CertificateKind.AUDIT
-    return "an estimate until people check it" if audited else "estimated with a margin"
+    if audited:
+        return gettext("an estimate until people check it")
+    return gettext("estimated with a margin")
 
 
 def _bound(label: str, bound: float, epsilon: float, note: str) -> Figure:
@@ -163,7 +199,7 @@ def _bound(label: str, bound: float, epsilon: float, note: str) -> Figure:
         label,
         upper_share(bound),
         note=note,
-        more=f"limit {share(epsilon)}",
+        more=gettext("limit %(epsilon)s") % {"epsilon": share(epsilon)},
         tone="ok" if bound <= epsilon else "danger",
         meter={"value": bound, "limit": epsilon},
     )
@@ -194,23 +230,24 @@ def _paid_for(facts: Facts, plan: dict[str, Any], b_opt: float) -> int:
 
 
 def _progress(facts: Facts) -> Figure:
-    done, expected = facts.bought, expected_labels(facts)
+    done, expected = pricing.images_by_people(facts.counter), expected_labels(facts)
     left = facts.batch.remaining if facts.batch else 0
-    now = f"{left:,} left in the batch that is open" if left else ""
+    now = gettext("%(n)s left in the batch that is open") % {"n": number(left)} if left else ""
+    label = gettext("Labels by people")
     if facts.finished:
-        machine = f"the machine gave {facts.counter.machine:,}"
-        return _figure("progress", "Labels by people", f"{done:,}", note=machine, more="all done")
+        machine = gettext("the machine gave %(n)s") % {"n": number(facts.counter.machine)}
+        return _figure("progress", label, number(done), note=machine, more=gettext("all done"))
     if expected is None:
-        return _figure("progress", "Labels by people", f"{done:,}", note=now)
+        return _figure("progress", label, number(done), note=now)
     expected = max(expected, done + left)
     return _figure(
         "progress",
-        "Labels by people",
-        f"{done:,}",
-        unit=f"of about {expected:,}",
-        note=f"about {expected - done:,} to go"
+        label,
+        number(done),
+        unit=gettext("of about %(n)s") % {"n": number(expected)},
+        note=gettext("about %(n)s to go") % {"n": number(expected - done)}
         if expected > done
-        else "none to go by the present plan",
+        else gettext("none to go by the present plan"),
         more=now,
         meter={"value": done / max(expected, 1), "limit": 1},
     )

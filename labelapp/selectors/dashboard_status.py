@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop, ngettext
+
 from labelapp.models import Project
 from labelapp.selectors.dashboard_facts import Facts
-from labelapp.selectors.dashboard_words import duration, money
+from labelapp.selectors.dashboard_words import duration, money, number
 from labelapp.selectors.jobs import worker_alive
 from labelapp.selectors.runs import RunStatus, run_status
+from labelapp.selectors.stored_words import stored_words
 
 TITLES: dict[str, tuple[str, str]] = {
-    "setup": ("Getting ready", "open"),
-    "importing": ("Importing images", "open"),
-    "ready": ("Ready to start", "ok"),
-    "labelling": ("People label", "human"),
-    "training": ("The machine trains", "machine"),
-    "deciding": ("The engine decides", "machine"),
-    "paused": ("Paused", "warn"),
-    "finished": ("Finished", "ok"),
-    "failed": ("Stopped by an error", "danger"),
-    "no_worker": ("No worker is running", "danger"),
+    "setup": (gettext_noop("Getting ready"), "open"),
+    "importing": (gettext_noop("Importing images"), "open"),
+    "ready": (gettext_noop("Ready to start"), "ok"),
+    "labelling": (gettext_noop("People label"), "human"),
+    "training": (gettext_noop("The machine trains"), "machine"),
+    "deciding": (gettext_noop("The engine decides"), "machine"),
+    "paused": (gettext_noop("Paused"), "warn"),
+    "finished": (gettext_noop("Finished"), "ok"),
+    "failed": (gettext_noop("Stopped by an error"), "danger"),
+    "no_worker": (gettext_noop("No worker is running"), "danger"),
 }
 """State -> words and badge."""
 
@@ -31,7 +34,7 @@ def status(facts: Facts) -> dict[str, Any]:
     title, badge = TITLES[found.state]
     return {
         "state": found.state,
-        "title": title,
+        "title": gettext(title),
         "badge": badge,
         "message": found.message.replace("`", ""),
         "next_step": found.next_step,
@@ -44,22 +47,30 @@ def status(facts: Facts) -> dict[str, Any]:
 
 
 def _left(found: RunStatus) -> str:
-    return f"about {duration(found.seconds_left)} left" if found.seconds_left else ""
+    return _time_left(found.seconds_left) if found.seconds_left else ""
+
+
+def _time_left(seconds: float) -> str:
+    return gettext("about %(time)s left") % {"time": duration(seconds)}
 
 
 def _why(facts: Facts, found: RunStatus) -> str:
     """Return the engine's last decision as a sentence, unless the next step says it already."""
     decision = facts.records[-1]["decision"] if facts.records else ""
-    if not decision or decision in found.next_step:
+    words = stored_words(decision)
+    if not decision or words in found.next_step:
         return ""
-    return f"After training {facts.records[-1]['number']} the engine {decision}."
+    return gettext("After training %(number)s the engine %(decision)s.") % {
+        "number": facts.records[-1]["number"],
+        "decision": words,
+    }
 
 
 def _warning(facts: Facts, found: RunStatus) -> str:
     """Tell before it hurts: labels come in, but nothing would train on them."""
     if found.state != "labelling" or worker_alive():
         return ""
-    return (
+    return gettext(
         "No worker is running: labels are kept, but nothing trains on them until one is started "
         "with make run or python manage.py worker."
     )
@@ -72,8 +83,8 @@ def _job(found: RunStatus) -> dict[str, Any] | None:
     return {
         "kind": job.kind,
         "percent": round(100 * min(1.0, max(0.0, job.progress))),
-        "message": job.message,
-        "left": "" if job.seconds_left is None else f"about {duration(job.seconds_left)} left",
+        "message": stored_words(job.message),
+        "left": "" if job.seconds_left is None else _time_left(job.seconds_left),
     }
 
 
@@ -83,21 +94,22 @@ def _actions(facts: Facts, state: str) -> list[dict[str, Any]]:
     if project.status == Project.Status.SETUP:
         return _before_the_start(facts, state)
     if project.status == Project.Status.FINISHED:
-        return [_link("Export the labels", "project_export", "download", primary=True)]
+        return [_link(gettext("Export the labels"), "project_export", "download", primary=True)]
     if project.status == Project.Status.PAUSED or failed:
-        resume = _post("Try again" if failed else "Go on", "run_resume", "play", primary=True)
-        resume["reason"] = "The project is archived." if project.archived_at else ""
+        words = gettext("Try again") if failed else gettext("Go on")
+        resume = _post(words, "run_resume", "play", primary=True)
+        resume["reason"] = gettext("The project is archived.") if project.archived_at else ""
         return [resume, _export(facts)]
     return [
-        _post("Pause", "run_pause", "pause"),
-        _link("Label images", "project_label", "tag"),
+        _post(gettext("Pause"), "run_pause", "pause"),
+        _link(gettext("Label images"), "project_label", "tag"),
         _export(facts),
     ]
 
 
 def _export(facts: Facts) -> dict[str, Any]:
-    return _link("Export what is labelled", "project_export", "download") | {
-        "reason": "" if facts.bought else "There are no labels yet."
+    return _link(gettext("Export what is labelled"), "project_export", "download") | {
+        "reason": "" if facts.bought else gettext("There are no labels yet.")
     }
 
 
@@ -105,19 +117,21 @@ def _before_the_start(facts: Facts, state: str) -> list[dict[str, Any]]:
     ready = facts.n > 0 and state == "ready"
     start = _post(_start_words(facts), "run_start", "play", primary=ready)
     start["reason"] = _not_yet(facts, state)
-    images = "Add more images" if facts.n else "Add images"
+    images = gettext("Add more images") if facts.n else gettext("Add images")
     return [_link(images, "project_images", "upload", primary=not ready), start][:: 1 - 2 * ready]
 
 
 def _not_yet(facts: Facts, state: str) -> str:
     if facts.project.archived_at:
-        return "The project is archived."
+        return gettext("The project is archived.")
     if not facts.n:
-        return "There are no images yet."
+        return gettext("There are no images yet.")
     if state == "importing":
-        return "Wait until the import has ended."
+        return gettext("Wait until the import has ended.")
     needed = max(10, first_purchase(facts.n, _classes(facts)))
-    return "" if facts.n >= needed else f"At least {needed:,} images are needed."
+    if facts.n >= needed:
+        return ""
+    return gettext("At least %(n)s images are needed.") % {"n": number(needed)}
 
 
 def first_purchase(n: int, classes: int) -> int:
@@ -135,11 +149,16 @@ def _classes(facts: Facts) -> int:
 
 
 def _start_words(facts: Facts) -> str:
-    if not facts.n:
-        return "Start"
     first = first_purchase(facts.n, _classes(facts))
+    if facts.n < max(1, first):
+        return gettext("Start")
     price = money(first * facts.label_price, facts.currency)
-    return f"Start: people label {first:,} images first ({price})"
+    words = ngettext(
+        "Start: people label %(n)s image first (%(price)s)",
+        "Start: people label %(n)s images first (%(price)s)",
+        first,
+    )
+    return words % {"n": number(first), "price": price}
 
 
 def _link(label: str, url: str, icon: str, *, primary: bool = False) -> dict[str, Any]:

@@ -5,28 +5,42 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext, ngettext
+
 from labelapp.selectors.dashboard_facts import LABEL_PURPOSES, Facts
 from labelapp.selectors.dashboard_ledger import Line
-from labelapp.selectors.dashboard_words import PURPOSES, duration, images, money, money_range, share
+from labelapp.selectors.dashboard_words import (
+    PURPOSES,
+    duration,
+    images,
+    money,
+    money_range,
+    number,
+    purpose_words,
+    share,
+)
+from labelapp.selectors.stored_words import stored_words
 
 
 def counts(facts: Facts) -> dict[str, Any]:
     """Return T, B, audit, S, residual, excluded and what is open; they add up to N."""
     counter = facts.counter
     kinds = [
-        ("test", "Test set T", "test", counter.test),
-        ("train", "Training set B", "human", counter.train),
-        ("audit", "Audit", "audit", counter.audit),
-        ("machine", "Machine labels S", "machine", counter.machine),
-        ("residual", "The rest, by people", "residual", counter.residual),
-        ("excluded", "Excluded", "excluded", counter.excluded),
+        ("test", gettext("Test set T"), "test", counter.test),
+        ("train", gettext("Training set B"), "human", counter.train),
+        ("audit", gettext("Audit"), "audit", counter.audit),
+        ("machine", gettext("Machine labels S"), "machine", counter.machine),
+        ("residual", gettext("The rest, by people"), "residual", counter.residual),
+        ("excluded", gettext("Excluded"), "excluded", counter.excluded),
     ]
+    if counter.ahead:  # until they join B, or stay people's
+        kinds.insert(2, ("ahead", gettext("Labelled ahead"), "human", counter.ahead))
     still_open = facts.n - sum(count for *_, count in kinds)
-    kinds.append(("open", "Still open", "open", still_open))
+    kinds.append(("open", gettext("Still open"), "open", still_open))
     return {
         "n": facts.n,
         "n_text": images(facts.n),
-        "total_text": f"{facts.n:,}",
+        "total_text": number(facts.n),
         "parts": _placed(kinds, max(1, facts.n)),
     }
 
@@ -42,7 +56,7 @@ def _placed(kinds: list[tuple[str, str, str, int]], n: int) -> list[dict[str, An
                 "label": label,
                 "colour": colour,
                 "count": count,
-                "count_text": f"{count:,}",
+                "count_text": number(count),
                 "share": share(count / n),
                 "x": round(x, 2),
                 "width": round(width, 2),
@@ -63,17 +77,17 @@ def ledger_table(facts: Facts) -> dict[str, Any]:
         "rows": rows,
         "total": money(facts.spent, facts.currency),
         "labels": facts.bought,
-        "labels_text": f"{facts.bought:,}",
+        "labels_text": number(facts.bought),
         "human_only": money(facts.human_only, facts.currency),
     }
 
 
 def _ledger_row(purpose: str, line: Line, facts: Facts) -> dict[str, Any]:
     labels = purpose in LABEL_PURPOSES
-    quantity = f"{int(line.quantity):,} labels" if labels else duration(float(line.quantity) * 3600)
+    quantity = _labels(int(line.quantity)) if labels else duration(float(line.quantity) * 3600)
     return {
         "purpose": purpose,
-        "label": PURPOSES[purpose],
+        "label": purpose_words(purpose),
         "quantity": quantity,
         "unit": _unit(line, facts, labels=labels),
         "amount": money(line.amount, facts.currency),
@@ -82,15 +96,21 @@ def _ledger_row(purpose: str, line: Line, facts: Facts) -> dict[str, Any]:
     }
 
 
+def _labels(count: int) -> str:
+    return ngettext("%(n)s label", "%(n)s labels", count) % {"n": number(count)}
+
+
 def _unit(line: Line, facts: Facts, *, labels: bool) -> str:
     """Return the price; where it changed meanwhile, the mean of what was paid."""
     price = facts.project.price_per_label if labels else facts.project.compute_price_per_hour
     mean = line.amount / line.quantity if line.quantity else price
     changed = abs(mean - price) > price / 100  # cents of the sum are rounded
-    words = (
-        f"{money(mean if changed else price, facts.currency)} {'a label' if labels else 'an hour'}"
-    )
-    return f"{words} on average" if changed else words
+    words = {"money": money(mean if changed else price, facts.currency)}
+    if labels:
+        said = gettext("%(money)s a label on average") if changed else gettext("%(money)s a label")
+    else:
+        said = gettext("%(money)s an hour on average") if changed else gettext("%(money)s an hour")
+    return said % words
 
 
 def rounds(facts: Facts) -> list[dict[str, Any]]:
@@ -104,19 +124,23 @@ def _round(facts: Facts, record: dict[str, Any], at: str, seconds: float) -> dic
     return {
         "number": record["number"],
         "at": at,
-        "train_size": f"{record['train_size']:,}",
-        "delta": f"+{record['delta']:,}",
-        "errors": f"{record['test_errors'][-1]:,} of {record['test_counts'][-1]:,}",
+        "train_size": number(record["train_size"]),
+        "delta": f"+{number(record['delta'])}",
+        "errors": gettext("%(errors)s of %(count)s")
+        % {
+            "errors": number(record["test_errors"][-1]),
+            "count": number(record["test_counts"][-1]),
+        },
         "error_share": share(record["test_errors"][-1] / max(1, record["test_counts"][-1])),
         "seconds": duration(seconds),
         "c_star": "-" if star is None else money(star, facts.currency),
         "interval": ""
         if star is None
         else money_range(record["c_low"], record["c_high"], facts.currency),
-        "b_opt": "-" if record["b_opt"] is None else f"{record['b_opt']:,.0f}",
-        "theta_star": "-" if theta is None else f"{theta:.2f}",
+        "b_opt": "-" if record["b_opt"] is None else number(record["b_opt"]),
+        "theta_star": "-" if theta is None else number(theta, 2),
         "stable": bool(record["stable"]),
-        "decision": _sentence(record["decision"]),
+        "decision": _sentence(stored_words(record["decision"])),
     }
 
 

@@ -7,61 +7,77 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext, gettext_noop, ngettext
+
 from labelapp.models import Event
+from labelapp.selectors.stored_words import stored_words
 
 NBSP = "\u00a0"
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "CHF": "CHF\u00a0"}
 
 PURPOSES: dict[str, str] = {
-    "test": "Test set",
-    "seed": "First training set",
-    "train": "Training set",
-    "audit": "Audit",
-    "residual": "The rest, by people",
-    "compute": "Compute",
+    "test": gettext_noop("Test set"),
+    "seed": gettext_noop("First training set"),
+    "train": gettext_noop("Training set"),
+    "ahead": gettext_noop("Labelled while a training runs"),
+    "audit": gettext_noop("Audit"),
+    "residual": gettext_noop("The rest, by people"),
+    "gold": gettext_noop("Gold, to measure people"),
+    "extra": gettext_noop("Further answers"),
+    "review": gettext_noop("Reviews"),
+    "compute": gettext_noop("Compute"),
 }
-"""What the ledger books, in the order in which a run buys it."""
-
-_BATCHES = {
-    "test": "the test set",
-    "seed": "the first training set",
-    "train": "the training set",
-    "audit": "the audit",
-    "residual": "the rest",
-}
+"""What the ledger books, in the order in which a run buys it. In English: see `purpose_words`."""
 
 
-_SETTINGS = {
-    "epsilon": "the share of wrong labels allowed",
-    "confidence": "how sure the promise must be",
-    "price_per_label": "the price of a label",
-    "compute_price_per_hour": "the price of computing",
-    "budget": "the budget",
+_SETTINGS: dict[str, str] = {
+    "epsilon": gettext_noop("the share of wrong labels allowed"),
+    "confidence": gettext_noop("how sure the promise must be"),
+    "price_per_label": gettext_noop("the price of a label"),
+    "compute_price_per_hour": gettext_noop("the price of computing"),
+    "budget": gettext_noop("the budget"),
 }
+
+
+def purpose_words(purpose: str) -> str:
+    """Return what the ledger booked in the page's language."""
+    return gettext(PURPOSES.get(purpose, purpose))
+
+
+def number(value: Decimal | float, digits: int = 0) -> str:
+    """Return a number with this many decimals, as the page's language writes it: "1,234.5"."""
+    exact = Decimal(f"{value:.{digits}f}")
+    return number_format(exact, digits, use_l10n=True, force_grouping=True)
 
 
 def money(amount: Decimal | float, currency: str) -> str:
     """Return an amount with the currency's sign and as many digits as make sense."""
     value = float(amount)
-    sign = "-" if value < 0 else ""
     size = abs(value)
     digits = 0 if size >= 10_000 else 2 if size >= 0.01 or size == 0 else 5
-    text = f"{size:,.{digits}f}"
+    text = number(size, digits)
     symbol = _SYMBOLS.get(currency)
-    return f"{sign}{symbol}{text}" if symbol else f"{sign}{text}{NBSP}{currency}"
+    if symbol:
+        # Translators: an amount of money, e.g. $12.50; 12,50 $ in other languages.
+        text = gettext("%(symbol)s%(amount)s") % {"symbol": symbol, "amount": text}
+    else:
+        text = f"{text}{NBSP}{currency}"
+    return f"-{text}" if value < 0 else text
 
 
 def money_range(low: float, high: float, currency: str) -> str:
     """Return "$1.00 to $2.00", empty where both ends are the same money."""
-    texts = (money(low, currency), money(high, currency))
-    return "" if texts[0] == texts[1] else " to ".join(texts)
+    texts = {"low": money(low, currency), "high": money(high, currency)}
+    return "" if texts["low"] == texts["high"] else gettext("%(low)s to %(high)s") % texts
 
 
 def share(value: float, digits: int = 1) -> str:
     """Return a share as a percentage with at most `digits` decimals (two below one percent)."""
     percent = value * 100
-    text = f"{percent:.{2 if 0 < percent < 1 else digits}f}".rstrip("0").rstrip(".")
-    return f"{text or '0'}{NBSP}%"
+    text = f"{percent:.{2 if 0 < percent < 1 else digits}f}"
+    decimals = len(text.partition(".")[2].rstrip("0"))
+    return f"{number(float(text), decimals)}{NBSP}%"
 
 
 def upper_share(value: float) -> str:
@@ -76,13 +92,14 @@ def duration(seconds: float) -> str:
     if seconds < 5_400:
         return f"{round(seconds / 60)}{NBSP}min"
     if seconds < 172_800:
-        return f"{seconds / 3_600:.1f}{NBSP}h"
-    return f"{seconds / 86_400:.1f}{NBSP}days"
+        return f"{number(seconds / 3_600, 1)}{NBSP}h"
+    return gettext("%(n)s days").replace(" ", NBSP) % {"n": number(seconds / 86_400, 1)}
 
 
 def images(count: int) -> str:
     """Return "1 image" or "1,234 images"."""
-    return f"{count:,}{NBSP}image{'' if count == 1 else 's'}"
+    words = ngettext("%(n)s image", "%(n)s images", count).replace(" ", NBSP)
+    return words % {"n": number(count)}
 
 
 def event_as_dict(event: Event) -> dict[str, Any]:
@@ -102,84 +119,144 @@ def sentence(type_: str, payload: dict[str, Any]) -> str:
 
 
 def _always(text: str) -> Callable[[dict[str, Any]], str]:
-    return lambda _payload: text
+    return lambda _payload: gettext(text)
 
 
 def _import_finished(payload: dict[str, Any]) -> str:
     if payload.get("state") == "failed":
-        return f"An import failed: {payload.get('message') or 'see the images page'}"
+        reason = stored_words(str(payload.get("message") or "")) or gettext("see the images page")
+        return gettext("An import failed: %(reason)s") % {"reason": reason}
     added = payload.get("added")
-    return "An import ended" if added is None else f"An import added {images(int(added))}"
+    if added is None:
+        return gettext("An import ended")
+    return gettext("An import added %(images)s") % {"images": images(int(added))}
+
+
+_OPENED: dict[str, str] = {
+    "test": gettext_noop("People are asked for labels for the test set"),
+    "seed": gettext_noop("People are asked for labels for the first training set"),
+    "train": gettext_noop("People are asked for labels for the training set"),
+    "ahead": gettext_noop("People label images ahead while the model trains"),
+    "audit": gettext_noop("People are asked for labels for the audit"),
+    "residual": gettext_noop("People are asked for labels for the rest"),
+    "": gettext_noop("People are asked for labels for the next batch"),
+}
+_OPENED_SIZE: dict[str, str] = {
+    "test": gettext_noop("People are asked for %(n)s labels for the test set"),
+    "seed": gettext_noop("People are asked for %(n)s labels for the first training set"),
+    "train": gettext_noop("People are asked for %(n)s labels for the training set"),
+    "ahead": gettext_noop("People can label up to %(n)s images ahead while the model trains"),
+    "audit": gettext_noop("People are asked for %(n)s labels for the audit"),
+    "residual": gettext_noop("People are asked for %(n)s labels for the rest"),
+    "": gettext_noop("People are asked for %(n)s labels for the next batch"),
+}
+_CLOSED: dict[str, str] = {
+    "test": gettext_noop("All labels for the test set are in"),
+    "seed": gettext_noop("All labels for the first training set are in"),
+    "train": gettext_noop("All labels for the training set are in"),
+    "ahead": gettext_noop("The images that were labelled ahead go on with the next batch"),
+    "audit": gettext_noop("All labels for the audit are in"),
+    "residual": gettext_noop("All labels for the rest are in"),
+    "": gettext_noop("All labels for the batch are in"),
+}
+
+
+def _of_purpose(words: dict[str, str], payload: dict[str, Any]) -> str:
+    return gettext(words.get(str(payload.get("purpose")), words[""]))
 
 
 def _batch_opened(payload: dict[str, Any]) -> str:
-    what = _BATCHES.get(str(payload.get("purpose")), "the next batch")
     size = payload.get("size")
-    count = "labels" if size is None else f"{int(size):,} labels"
-    return f"People are asked for {count} for {what}"
+    if size is None:
+        return _of_purpose(_OPENED, payload)
+    return _of_purpose(_OPENED_SIZE, payload) % {"n": number(int(size))}
 
 
 def _batch_closed(payload: dict[str, Any]) -> str:
-    what = _BATCHES.get(str(payload.get("purpose")), "the batch")
-    return f"All labels for {what} are in"
+    return _of_purpose(_CLOSED, payload)
 
 
 def _training_started(payload: dict[str, Any]) -> str:
     size = payload.get("size")
-    return "A training began" if size is None else f"A training on {images(int(size))} began"
+    if size is None:
+        return gettext("A training began")
+    return gettext("A training on %(images)s began") % {"images": images(int(size))}
 
 
 def _run_changed(payload: dict[str, Any]) -> str:
-    names = [_SETTINGS[what] for what in payload.get("what", []) if what in _SETTINGS]
-    return f"Changed while the run goes on: {', '.join(names)}" if names else "Settings changed"
+    names = [gettext(_SETTINGS[what]) for what in payload.get("what", []) if what in _SETTINGS]
+    if not names:
+        return gettext("Settings changed")
+    return gettext("Changed while the run goes on: %(settings)s") % {"settings": ", ".join(names)}
 
 
 def _training_finished(payload: dict[str, Any]) -> str:
     seconds = payload.get("seconds") or payload.get("train_seconds")
-    took = "" if seconds is None else f" after {duration(float(seconds))}"
-    return f"A training ended{took}"
+    if seconds is None:
+        return gettext("A training ended")
+    return gettext("A training ended after %(time)s") % {"time": duration(float(seconds))}
 
 
 def _plan_updated(payload: dict[str, Any]) -> str:
     decision = str(payload.get("decision") or "")
-    return f"New plan: the engine {decision}" if decision else "A new plan was made"
+    if not decision:
+        return gettext("A new plan was made")
+    return gettext("New plan: the engine %(decision)s") % {"decision": stored_words(decision)}
 
 
 def _machine_labelled(payload: dict[str, Any]) -> str:
     count = payload.get("count")
     if count is None:
-        return "Machine labels are stored"
-    return f"The machine labelled {images(int(count))}"
+        return gettext("Machine labels are stored")
+    return gettext("The machine labelled %(images)s") % {"images": images(int(count))}
+
+
+def _consensus_computed(payload: dict[str, Any]) -> str:
+    changed = int(payload.get("changed") or 0)
+    if not changed:
+        return gettext("The answers of several people were put together anew; no label changed")
+    return ngettext(
+        "The answers of several people were put together anew; %(n)s label changed",
+        "The answers of several people were put together anew; %(n)s labels changed",
+        changed,
+    ) % {"n": changed}
 
 
 def _with_reason(text: str) -> Callable[[dict[str, Any]], str]:
     def say(payload: dict[str, Any]) -> str:
         reason = payload.get("message") or payload.get("failure") or payload.get("reason")
-        return f"{text}: {reason}" if reason else text
+        return f"{gettext(text)}: {stored_words(str(reason))}" if reason else gettext(text)
 
     return say
 
 
 _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "project.created": _always("The project was made"),
-    "project.changed": _always("The project's settings or guidelines changed"),
-    "project.archived": _always("The project was archived or brought back"),
-    "people.changed": _always("Somebody joined, left, or has another role"),
-    "import.progress": _always("An import is adding images"),
+    "project.created": _always(gettext_noop("The project was made")),
+    "project.changed": _always(gettext_noop("The project's settings or guidelines changed")),
+    "project.archived": _always(gettext_noop("The project was archived or brought back")),
+    "people.changed": _always(gettext_noop("Somebody joined, left, or has another role")),
+    "person.paused": _always(gettext_noop("A person was paused: they get no images")),
+    "person.resumed": _always(gettext_noop("A paused person gets images again")),
+    "review.drawn": _always(gettext_noop("Images were drawn at random for the reviewers")),
+    "import.progress": _always(gettext_noop("An import is adding images")),
     "import.finished": _import_finished,
-    "run.started": _always("The run started"),
-    "run.paused": _always("The run was paused"),
-    "run.resumed": _always("The run goes on"),
+    "run.started": _always(gettext_noop("The run started")),
+    "run.paused": _always(gettext_noop("The run was paused")),
+    "run.resumed": _always(gettext_noop("The run goes on")),
     "run.changed": _run_changed,
-    "run.failed": _with_reason("The run stopped"),
+    "run.failed": _with_reason(gettext_noop("The run stopped")),
     "batch.opened": _batch_opened,
     "batch.closed": _batch_closed,
     "training.started": _training_started,
-    "training.progress": _always("The training goes on"),
+    "training.progress": _always(gettext_noop("The training goes on")),
     "training.finished": _training_finished,
-    "training.failed": _with_reason("A training failed"),
+    "training.failed": _with_reason(gettext_noop("A training failed")),
     "plan.updated": _plan_updated,
     "machine.labelled": _machine_labelled,
-    "run.finished": _with_reason("The run is finished"),
-    "export.finished": _always("An export is ready or has failed: see the export page"),
+    "run.finished": _with_reason(gettext_noop("The run is finished")),
+    "consensus.computed": _consensus_computed,
+    "people.measured": _always(gettext_noop("The people's agreement and error were measured anew")),
+    "export.finished": _always(
+        gettext_noop("An export is ready or has failed: see the export page")
+    ),
 }

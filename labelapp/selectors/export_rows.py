@@ -17,6 +17,7 @@ from labelapp.formats.coco import CocoRow
 from labelapp.formats.csv_labels import LabelRow
 from labelapp.models import (
     Answer,
+    Exclusion,
     Image,
     ImageAlias,
     Label,
@@ -39,6 +40,7 @@ class Facts:
     labels: dict[int, Label] = field(default_factory=dict)
     votes: Votes = field(default_factory=dict)  # current answers: (user, class index)
     tests: set[int] = field(default_factory=set)
+    excluded: set[int] = field(default_factory=set)
 
 
 def label_rows(project: Project) -> Iterator[LabelRow]:
@@ -50,7 +52,7 @@ def label_rows(project: Project) -> Iterator[LabelRow]:
         label = facts.labels.get(image.pk)
         common = {
             "image_id": image.seq + 1,
-            **_label_cells(label, classes, finished=finished),
+            **_label_cells(label, classes, excluded=finished or image.pk in facts.excluded),
             **_people_cells(label, facts.votes.get(image.pk, []), people),
             "split": _split(label, image, facts, finished=finished),
         }
@@ -80,6 +82,7 @@ def coco_rows(project: Project, ambiguous: frozenset[str]) -> Iterator[CocoRow]:
                 confidence=label.confidence if label else None,
                 annotator=people.name(label.user_id) if label else "",
                 labelled_at=_time(label) if label else "",
+                excluded=image.pk in facts.excluded,
             )
 
 
@@ -158,6 +161,8 @@ def _facts(project: Project, images: list[Image], *, finished: bool, only_names:
     labels = Label.objects.filter(image_id__in=ids).select_related("batch", "model")
     facts.labels = {label.image_id: label for label in labels}
     facts.votes = _votes(ids)
+    excluded = Exclusion.objects.filter(image_id__in=ids)
+    facts.excluded = set(excluded.values_list("image_id", flat=True))
     if finished:
         marks = TestMark.objects.filter(run__project=project, image_id__in=ids)
         trained = TrainItem.objects.filter(run__project=project, image_id__in=ids)
@@ -187,11 +192,12 @@ def _votes(ids: list[int]) -> Votes:
     return found
 
 
-def _label_cells(label: Label | None, classes: list[str], *, finished: bool) -> dict[str, Any]:
+def _label_cells(label: Label | None, classes: list[str], *, excluded: bool) -> dict[str, Any]:
+    """Return the label's columns; one that is missing is `unlabelled`, or was `excluded`."""
     if label is None:
         empty = dict.fromkeys(("label", "source", "created_at"), "")
         nothing = dict.fromkeys(("label_id", "confidence", "round"))
-        return {**empty, **nothing, "status": "excluded" if finished else "unlabelled"}
+        return {**empty, **nothing, "status": "excluded" if excluded else "unlabelled"}
     origin = label.batch or label.model
     return {
         "label": classes[label.class_index],

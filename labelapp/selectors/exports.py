@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from labelapp.errors import NotFoundError
 from labelapp.models import (
@@ -22,7 +23,8 @@ from labelapp.models import (
 def certificate(project: Project) -> dict[str, Any] | None:
     """Return the certificate of a finished run, or None.
 
-    With its hash and, for each audit, what was committed to and when: that was written down
+    With its hash, what is known of the people's own error (not hashed: it is measured anew when
+    somebody asks), and for each audit what was committed to and when: that was written down
     before the first image was looked at. `python -m mcal_engine verify` reads this file.
     """
     found = Certificate.objects.filter(run__project=project).first()
@@ -32,6 +34,7 @@ def certificate(project: Project) -> dict[str, Any] | None:
         "content": found.content,
         "sha256": found.sha256,
         "created": found.created.isoformat(),
+        "people": found.people,
         "commitments": [
             {"content": row.content, "sha256": row.sha256, "created": row.created.isoformat()}
             for row in AuditCommitment.objects.filter(run_id=found.run_id).order_by("pk")
@@ -90,7 +93,7 @@ def _view(record: Export) -> ExportView:
     title = {"csv": "CSV", "coco": "COCO"}.get(record.format, record.format)
     return ExportView(
         record=record,
-        title=f"{title} with images" if record.with_images else title,
+        title=_("%(format)s with images") % {"format": title} if record.with_images else title,
         live=record.state in {Export.State.WAITING, Export.State.RUNNING},
         ready=record.state == Export.State.DONE,
     )
@@ -100,5 +103,5 @@ def finished_export(project: Project, export_id: int) -> Export:
     """Return an export of this project that can be downloaded; raise NotFoundError."""
     record = Export.objects.filter(project=project, pk=export_id, state=Export.State.DONE).first()
     if record is None:
-        raise NotFoundError("There is no such file.")
+        raise NotFoundError(_("There is no such file."))
     return record

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from labelapp.errors import ForbiddenError, NotFoundError
 from labelapp.models import Image, Import, ImportProblem, Project, User
@@ -15,10 +17,10 @@ GALLERY = 60
 PROBLEMS_PER_PAGE = 50
 LIVE = frozenset({Import.State.WAITING, Import.State.RUNNING})
 SOURCES = {
-    Import.Kind.FILES: "Files",
-    Import.Kind.ZIP: "Zip archive",
-    Import.Kind.FOLDER: "Folder of the server",
-    Import.Kind.DEMO: "Demo set",
+    Import.Kind.FILES: gettext_noop("Files"),
+    Import.Kind.ZIP: gettext_noop("Zip archive"),
+    Import.Kind.FOLDER: gettext_noop("Folder of the server"),
+    Import.Kind.DEMO: gettext_noop("Demo set"),
 }
 
 
@@ -30,6 +32,11 @@ class ImageFile:
     original_key: str
     name: str
     sha256: str
+    width: int
+    height: int
+
+
+_FILE = ("display_key", "original_key", "name", "sha256", "width", "height")
 
 
 def image_file(user: User, public_id: str, seq: int, right: Right) -> ImageFile:
@@ -42,14 +49,14 @@ def image_file(user: User, public_id: str, seq: int, right: Right) -> ImageFile:
             seq=seq, project__public_id=public_id, project__memberships__user_id=user.pk
         )
         .exclude(project__status=Project.Status.DELETING)
-        .values_list("display_key", "original_key", "name", "sha256", "project__memberships__role")
+        .values_list("project__memberships__role", *_FILE)
         .first()
     )
     if row is None:
-        raise NotFoundError("There is no such image.")
-    if not may(row[4], right):
-        raise ForbiddenError("Your role in this project does not allow this.", right=right.value)
-    return ImageFile(*row[:4])
+        raise NotFoundError(_("There is no such image."))
+    if not may(row[0], right):
+        raise ForbiddenError(_("Your role in this project does not allow this."), right=right.value)
+    return ImageFile(*row[1:])
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def import_views(project: Project) -> list[ImportView]:
 
 def _view(record: Import) -> ImportView:
     state = record.state
-    source = SOURCES[Import.Kind(record.kind)]
+    source = _(SOURCES[Import.Kind(record.kind)])
     return ImportView(
         record=record,
         source=f"{source}: {record.source}" if record.kind == Import.Kind.FOLDER else source,
@@ -87,7 +94,7 @@ def problems(project: Project, import_id: int, number: str) -> tuple[Import, Pag
     """Return an import of this project and one page of its problems; raise NotFoundError."""
     record = Import.objects.filter(project=project, pk=import_id).first()
     if record is None:
-        raise NotFoundError("There is no such import.")
+        raise NotFoundError(_("There is no such import."))
     rows = record.problems.order_by("pk")
     return record, Paginator(rows, PROBLEMS_PER_PAGE).get_page(number)
 

@@ -5,24 +5,33 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from labelapp.errors import ExpiredError, NotFoundError
 from labelapp.models import Answer, Invitation, Membership, PasswordResetLink, User
 from labelapp.rights import MAY_INVITE, Right, Role
 from labelapp.selectors.projects import Access
 
-ROLE_WORDS = {
-    Role.OWNER: "owner",
-    Role.MANAGER: "manager",
-    Role.ANNOTATOR: "annotator",
+ROLE_WORDS: dict[str, str] = {
+    Role.OWNER: gettext_noop("owner"),
+    Role.MANAGER: gettext_noop("manager"),
+    Role.REVIEWER: gettext_noop("reviewer"),
+    Role.ANNOTATOR: gettext_noop("annotator"),
 }
+"""In English; pages use the filter `role_words`."""
+
 ROLE_HELP = {
-    Role.OWNER: "everything, also archive and delete",
-    Role.MANAGER: "everything but archive and delete",
-    Role.ANNOTATOR: "label images, see the guidelines and their own work",
+    Role.OWNER: gettext_lazy("everything, also archive and delete"),
+    Role.MANAGER: gettext_lazy("everything but archive and delete"),
+    Role.REVIEWER: gettext_lazy("label images, and decide where others disagree or cannot tell"),
+    Role.ANNOTATOR: gettext_lazy("label images, see the guidelines and their own work"),
 }
+
+
+_LARGEST_FIRST = (Role.OWNER, Role.MANAGER, Role.REVIEWER, Role.ANNOTATOR)
 
 
 def token_hash(token: str) -> str:
@@ -32,11 +41,12 @@ def token_hash(token: str) -> str:
 
 def members(access: Access) -> QuerySet[Membership]:
     """Return the project's people with `last_answer`, owners first."""
+    rank = Case(*(When(role=role, then=n) for n, role in enumerate(_LARGEST_FIRST)))
     last = Answer.objects.filter(project=access.project, user=OuterRef("user")).order_by("-created")
     return (
         access.project.memberships.select_related("user")
         .annotate(last_answer=Subquery(last.values("created")[:1]))
-        .order_by("-role", "user__display_name", "user__email")
+        .order_by(rank, "user__display_name", "user__email")
     )
 
 
@@ -52,7 +62,7 @@ def open_invitations(access: Access) -> QuerySet[Invitation]:
 def assignable_roles(access: Access) -> list[Role]:
     """Return the roles that this person may give to others, the smallest first."""
     allowed = MAY_INVITE[Role(access.role)] if access.may(Right.MANAGE_PEOPLE) else frozenset()
-    return [role for role in (Role.ANNOTATOR, Role.MANAGER, Role.OWNER) if role in allowed]
+    return [role for role in reversed(Role) if role in allowed]
 
 
 def invitation_for(token: str) -> Invitation:
@@ -68,7 +78,7 @@ def invitation_for(token: str) -> Invitation:
         .first()
     )
     if found is None:
-        raise NotFoundError("There is no such invitation. Was the link copied whole?")
+        raise NotFoundError(_("There is no such invitation. Was the link copied whole?"))
     if reason := _over(found):
         raise ExpiredError(reason)
     return found
@@ -76,10 +86,10 @@ def invitation_for(token: str) -> Invitation:
 
 def _over(invitation: Invitation) -> str:
     if invitation.revoked_at:
-        return "This invitation was taken back."
+        return _("This invitation was taken back.")
     if invitation.accepted_at:
-        return "This invitation was used already: a link works for one person."
-    return "This invitation is too old." if invitation.expires <= timezone.now() else ""
+        return _("This invitation was used already: a link works for one person.")
+    return _("This invitation is too old.") if invitation.expires <= timezone.now() else ""
 
 
 def _usable(now: datetime) -> Q:
@@ -94,11 +104,11 @@ def reset_link_for(token: str) -> PasswordResetLink:
     found = PasswordResetLink.objects.select_related("user").filter(token_hash=token_hash(token))
     link = found.first()
     if link is None:
-        raise NotFoundError("There is no such link. Was it copied whole?")
+        raise NotFoundError(_("There is no such link. Was it copied whole?"))
     if link.used_at:
-        raise ExpiredError("This link was used already, or replaced by a newer one.")
+        raise ExpiredError(_("This link was used already, or replaced by a newer one."))
     if link.expires <= timezone.now() or not link.user.is_active:
-        raise ExpiredError("This link no longer works.")
+        raise ExpiredError(_("This link no longer works."))
     return link
 
 

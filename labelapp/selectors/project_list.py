@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import F, Max, OuterRef, Subquery
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from labelapp import pricing
 from labelapp.models import Answer, Event, Membership, Project, ProjectCounter, Run, User
 from labelapp.rights import Right, may
 from labelapp.selectors.projects import visible_projects
@@ -49,6 +52,7 @@ def project_rows(user: User, *, archived: bool = False) -> list[ProjectRow]:
         visible_projects(user)
         .filter(archived_at__isnull=not archived)
         .select_related("counter", "run")
+        .annotate(known_price=F("run__config__prices__label"))
         .defer("run__state", "run__config")
     )
     roles = dict(Membership.objects.filter(user=user).values_list("project_id", "role"))
@@ -76,7 +80,8 @@ def _row(project: Project, role: str, last_activity: datetime) -> ProjectRow:
         labelled=sum(s.count for s in segments if s.kind != "open"),
         segments=segments,
         spent=counter.label_spend + counter.compute_spend,
-        human_only=counter.images * project.price_per_label * project.overlap,
+        human_only=counter.images
+        * pricing.as_planned(project, getattr(project, "known_price", None)),
         last_activity=last_activity,
         sees_money=sees_money,
     )
@@ -87,16 +92,17 @@ def segments_of(counter: ProjectCounter, *, by_purpose: bool) -> list[Segment]:
 
     Without `by_purpose` all that people labelled is one part: annotators need not know more.
     """
-    people, checks = counter.train + counter.residual, counter.test + counter.audit
+    people = counter.train + counter.ahead + counter.residual
+    checks = counter.test + counter.audit
     parts = [
-        ("human", "labelled by people", people if by_purpose else people + checks),
-        ("test", "test set", counter.test if by_purpose else 0),
-        ("audit", "audit", counter.audit if by_purpose else 0),
-        ("machine", "labelled by the machine", counter.machine),
+        ("human", _("labelled by people"), people if by_purpose else people + checks),
+        ("test", _("test set"), counter.test if by_purpose else 0),
+        ("audit", _("audit"), counter.audit if by_purpose else 0),
+        ("machine", _("labelled by the machine"), counter.machine),
     ]
-    rest = counter.images - sum(count for _, _, count in parts)
+    rest = counter.images - sum(count for *_kind, count in parts)
     segments, x = [], 0.0
-    for kind, words, count in [*parts, ("open", "still open", max(rest, 0))]:
+    for kind, words, count in [*parts, ("open", _("still open"), max(rest, 0))]:
         width = BAR * count / max(counter.images, 1)
         if count > 0:
             segments.append(Segment(kind, words, count, round(x, 2), round(width, 2)))
@@ -108,23 +114,26 @@ def describe_state(project: Project) -> tuple[str, str]:
     """Return a project's state in words, and the tone of its badge."""
     run: Run | None = getattr(project, "run", None)
     if project.archived_at:
-        return "Archived", "open"
+        return _("Archived"), "open"
     if project.status == Project.Status.SETUP or run is None:
-        return ("Ready to start", "ok") if project.counter.images else ("Needs images", "warn")
+        return (
+            (_("Ready to start"), "ok") if project.counter.images else (_("Needs images"), "warn")
+        )
     if run.failure:
-        return "Stopped: needs attention", "danger"
+        return _("Stopped: needs attention"), "danger"
     if project.status == Project.Status.PAUSED:
-        return "Paused", "warn"
+        return _("Paused"), "warn"
     if project.status == Project.Status.FINISHED:
-        return "Finished", "ok"
-    return _RUNNING.get(run.request_kind, "Running"), "human" if _by_people(run) else "machine"
+        return _("Finished"), "ok"
+    words = _RUNNING.get(run.request_kind, gettext_noop("Running"))
+    return _(words), "human" if _by_people(run) else "machine"
 
 
 _RUNNING = {
-    "label": "People are labelling",
-    "train": "The model is training",
-    "machine": "The machine is labelling",
-    "finished": "Finished",
+    "label": gettext_noop("People are labelling"),
+    "train": gettext_noop("The model is training"),
+    "machine": gettext_noop("The machine is labelling"),
+    "finished": gettext_noop("Finished"),
 }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from labelapp.errors import ForbiddenError, NotFoundError
 from labelapp.models import LabelClass, Membership, Project, User
@@ -18,6 +20,8 @@ class Access:
     project: Project
     user: User
     role: str
+    paused_at: datetime | None = None  # this person gets no tasks since then
+    pause_reason: str = ""
 
     def may(self, right: Right) -> bool:
         """Tell whether this person has this right here."""
@@ -51,11 +55,23 @@ def access(user: User, public_id: str, right: Right | None = None) -> Access:
         .first()
     )
     if membership is None:
-        raise NotFoundError("There is no such project, or you are not a member of it.")
-    found = Access(membership.project, user, membership.role)
+        raise NotFoundError(_("There is no such project, or you are not a member of it."))
+    membership.user = user
+    found = access_of(membership)
     if right is not None and not found.may(right):
-        raise ForbiddenError("Your role in this project does not allow this.", right=right.value)
+        raise ForbiddenError(_("Your role in this project does not allow this."), right=right.value)
     return found
+
+
+def access_of(membership: Membership) -> Access:
+    """Return what this membership grants; its person and its project must be read already."""
+    return Access(
+        membership.project,
+        membership.user,
+        membership.role,
+        membership.paused_at,
+        membership.pause_reason,
+    )
 
 
 def active_classes(project: Project) -> list[LabelClass]:

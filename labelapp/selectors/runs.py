@@ -4,28 +4,49 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils.formats import number_format
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from labelapp.models import (
+    Answer,
+    Exclusion,
     Import,
     Label,
     LabelBatch,
     Project,
     ProjectCounter,
     Run,
+    Task,
     TestMark,
     TrainItem,
 )
 from labelapp.selectors.jobs import JobView, live_job, worker_alive
+from labelapp.selectors.stored_words import stored_words
 
-START_WORKER = "No worker is running. Start one with `make run` or `python manage.py worker`."
-PURPOSES = {
-    "test": "the test set, random images that measure the model's error",
-    "seed": "the first random images to train on",
-    "train": "the images that teach the model most",
-    "audit": "a random part of what the machine would label",
-    "residual": "the images that the machine leaves to people",
+START_WORKER = gettext_noop(
+    "No worker is running. Start one with `make run` or `python manage.py worker`."
+)
+NEXT: dict[str, str] = {
+    "test": gettext_noop(
+        "People label the test set, random images that measure the model's error, then the next "
+        "step follows."
+    ),
+    "seed": gettext_noop(
+        "People label the first random images to train on, then the model trains."
+    ),
+    "train": gettext_noop(
+        "People label the images that teach the model most, then the model trains again."
+    ),
+    "audit": gettext_noop(
+        "People check a random part of what the machine would label, until the promise is proven; "
+        "where it is not, the machine learns more or labels fewer."
+    ),
+    "residual": gettext_noop(
+        "People label the images that the machine leaves to people, then all is done."
+    ),
 }
+"""What people do for a batch of this purpose, and what follows."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +70,17 @@ def run_status(project: Project) -> RunStatus:
     if run is None:
         return _before_start(project)
     if run.finished is not None:
-        return RunStatus("finished", "All images have their labels.", next_step="Export the data.")
+        return RunStatus(
+            "finished",
+            gettext("All images have their labels."),
+            next_step=gettext("Export the data."),
+        )
     if run.failure:
-        return RunStatus("failed", run.failure, next_step="Resume the run to try again.")
+        return RunStatus(
+            "failed",
+            stored_words(run.failure),
+            next_step=gettext("Resume the run to try again."),
+        )
     if project.status == Project.Status.PAUSED:
         return _paused(project)
     if run.request_kind == "label":
@@ -64,67 +93,112 @@ def _before_start(project: Project) -> RunStatus:
     if project.imports.filter(state__in=importing).exists():
         job = live_job(project, "import")
         if not worker_alive():
-            return RunStatus("no_worker", f"Images wait to be imported. {START_WORKER}", job=job)
-        message = "Images are being imported."
+            return RunStatus("no_worker", _waits(gettext("Images wait to be imported.")), job=job)
+        message = gettext("Images are being imported.")
         left = job.seconds_left if job else None
-        return RunStatus("importing", message, left, "Start the run when they are in.", job)
+        return RunStatus(
+            "importing", message, left, gettext("Start the run when they are in."), job
+        )
     if not ProjectCounter.objects.filter(project_id=project.pk, images__gt=0).exists():
-        return RunStatus("setup", "There are no images yet.", next_step="Import images.")
+        return RunStatus(
+            "setup", gettext("There are no images yet."), next_step=gettext("Import images.")
+        )
     if project.classes.filter(archived=False).count() < 2:
-        return RunStatus("setup", "At least two classes are needed.", next_step="Add classes.")
-    return RunStatus("ready", "The run has not started yet.", next_step="Start the run.")
+        return RunStatus(
+            "setup", gettext("At least two classes are needed."), next_step=gettext("Add classes.")
+        )
+    return RunStatus(
+        "ready", gettext("The run has not started yet."), next_step=gettext("Start the run.")
+    )
 
 
 def _paused(project: Project) -> RunStatus:
     job = live_job(project, "train")
     running = job is not None and job.state == "running"
-    also = " The training that runs goes on to its end." if running else ""
+    message = gettext("Labelling is paused.")
+    if running:
+        message = gettext("Labelling is paused. The training that runs goes on to its end.")
     return RunStatus(
         "paused",
-        f"Labelling is paused.{also}",
-        next_step="Resume the run to go on.",
+        message,
+        next_step=gettext("Resume the run to go on."),
         job=job if running else None,
     )
 
 
 def _labelling(project: Project, run: Run) -> RunStatus:
     batch = run.batches.filter(request_id=run.waiting_for).first()
+    if batch is not None and batch.state == LabelBatch.State.DONE:  # and of what was asked before?
+        early = run.batches.filter(state=LabelBatch.State.OPEN, purpose=batch.purpose)
+        batch = early.first() or batch
     if batch is None or batch.state == LabelBatch.State.DONE:
-        return _deciding(project, "The next step is being computed.")
-    message = f"{batch.remaining:,} of {batch.size:,} images of this round wait for labels."
-    after = "then all is done" if batch.purpose == "residual" else "then the next step follows"
-    if batch.purpose == "audit":
-        after = (
-            "until the promise is proven; where it is not, the machine learns more or labels fewer"
-        )
-    if batch.purpose in {"seed", "train"}:
-        after = "then the model trains again" if run.iteration else "then the model trains"
-    why = _last_decision(run) if batch.purpose == "train" else ""
-    verb = "check" if batch.purpose == "audit" else "label"
-    next_step = f"People {verb} {PURPOSES.get(batch.purpose, batch.purpose)}, {after}.{why}"
+        return _deciding(project, gettext("The next step is being computed."))
+    message = _still_wanted(project, batch)
+    next_step = gettext(NEXT.get(batch.purpose, ""))
+    if batch.purpose == "train":
+        next_step += _last_decision(run)
     return RunStatus("labelling", message, next_step=next_step)
+
+
+def _number(value: int) -> str:
+    return number_format(value, 0, use_l10n=True, force_grouping=True)
+
+
+def _still_wanted(project: Project, batch: LabelBatch) -> str:
+    numbers = {"left": _number(batch.remaining), "size": _number(batch.size)}
+    if project.overlap > 1:  # several answers to an image: it is answers that are counted
+        return (
+            ngettext(
+                "%(left)s of %(size)s answer of this round is still wanted.",
+                "%(left)s of %(size)s answers of this round are still wanted.",
+                batch.size,
+            )
+            % numbers
+        )
+    return (
+        ngettext(
+            "%(left)s of %(size)s image of this round waits for labels.",
+            "%(left)s of %(size)s images of this round wait for labels.",
+            batch.size,
+        )
+        % numbers
+    )
 
 
 def _last_decision(run: Run) -> str:
     last = run.iterations.order_by("-number").values_list("record__decision", flat=True).first()
-    return f" The engine {last}." if last else ""
+    if not last:
+        return ""
+    return " " + gettext("The engine %(decision)s.") % {"decision": stored_words(last)}
+
+
+def _waits(words: str) -> str:
+    """Say what waits for a worker, and how to start one."""
+    return f"{words} {gettext(START_WORKER)}"
 
 
 def _training(project: Project, run: Run) -> RunStatus:
     if _all_trained(run):
-        return _deciding(project, "The model is trained; the next step is being computed.")
+        message = gettext("The model is trained; the next step is being computed.")
+        return _deciding(project, message)
     job = live_job(project, "train")
     if not worker_alive():
-        return RunStatus("no_worker", f"The model waits to be trained. {START_WORKER}", job=job)
-    next_step = "The engine measures the error and plans the next round."
+        message = _waits(gettext("The model waits to be trained."))
+        return RunStatus("no_worker", message, job=job)
+    next_step = gettext("The engine measures the error and plans the next round.")
+    if run.batches.filter(purpose="ahead", state=LabelBatch.State.OPEN).exists():
+        next_step += " " + gettext("Meanwhile people label images that come next anyway.")
     if job is None or job.state != "running":
-        message = "The model is about to be trained."
+        message = gettext("The model is about to be trained.")
         if job is not None and job.attempts:
-            message = f"A training failed and is tried again. {job.message}".strip()
+            again = gettext("A training failed and is tried again.")
+            message = f"{again} {stored_words(job.message)}".strip()
         return RunStatus("training", message, next_step=next_step, job=job)
     left = job.seconds_left
-    about = f", about {max(1, round(left))} s" if left is not None else ""
-    return RunStatus("training", f"The model is training{about}.", left, next_step, job)
+    message = gettext("The model is training.")
+    if left is not None:
+        message = gettext("The model is training, about %(n)s s.") % {"n": max(1, round(left))}
+    return RunStatus("training", message, left, next_step, job)
 
 
 def _all_trained(run: Run) -> bool:
@@ -137,18 +211,33 @@ def _all_trained(run: Run) -> bool:
 def _deciding(project: Project, message: str) -> RunStatus:
     job = live_job(project, "advance")
     if not worker_alive():
-        return RunStatus(
-            "no_worker", f"The next step waits to be computed. {START_WORKER}", job=job
-        )
+        message = _waits(gettext("The next step waits to be computed."))
+        return RunStatus("no_worker", message, job=job)
     return RunStatus("deciding", message, job=job)
 
 
 def recount(project: Project) -> dict[str, int]:
     """Count B, T, audit, S, residual and images from the rows: what ProjectCounter must hold.
 
-    Slow at millions of images: for `doctor` and tests.
+    An image counts when all answers that it is to have are there. Slow at millions of images: for
+    `doctor` and tests.
     """
-    human = Label.objects.filter(project=project, source=Label.Source.HUMAN)
+    more = Task.objects.filter(  # answers that the batch of the label still waits for
+        image_id=OuterRef("image_id"),
+        batch_id=OuterRef("batch_id"),
+        state__in=[Task.State.OPEN, Task.State.EXPERT],
+    )
+    given = Answer.objects.filter(
+        task_id=OuterRef("pk"), kind=Answer.Kind.CLASS, extra=False, superseded_by=None
+    )
+    sent_back = Task.objects.filter(  # likewise, of one person
+        ~Exists(given),
+        image_id=OuterRef("image_id"),
+        batch_id=OuterRef("batch_id"),
+        state=Task.State.ASSIGNED,
+    )
+    labels = Label.objects.filter(project=project, source=Label.Source.HUMAN)
+    human = labels.filter(~Exists(more), ~Exists(sent_back))
     in_train = TrainItem.objects.filter(run__project=project).values("image_id")
     marked = TestMark.objects.filter(run__project=project).values("image_id")
     outside = human.exclude(image_id__in=in_train)
@@ -158,5 +247,7 @@ def recount(project: Project) -> dict[str, int]:
         "test": outside.filter(image_id__in=marked).count(),
         "audit": outside.filter(~Q(image_id__in=marked), purpose="audit").count(),
         "residual": outside.filter(~Q(image_id__in=marked), purpose="residual").count(),
+        "ahead": outside.filter(~Q(image_id__in=marked), purpose="ahead").count(),
+        "excluded": Exclusion.objects.filter(project=project).count(),
         "machine": Label.objects.filter(project=project, source=Label.Source.MACHINE).count(),
     }

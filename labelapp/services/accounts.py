@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
@@ -12,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labelapp.errors import (
     ConflictError,
@@ -22,7 +24,7 @@ from labelapp.errors import (
 )
 from labelapp.models import Invitation, PasswordResetLink, User
 from labelapp.selectors.people import invitation_for, reset_link_for, token_hash
-from labelapp.services import audit
+from labelapp.services import audit, reviews
 from labelapp.services.leases import one_writer, release_leases
 from labelapp.services.people import Joined, accept_invitation
 
@@ -53,9 +55,9 @@ def _check_new_person(email: str, display_name: str, password: str) -> None:
         validate_email(email)
         MaxLengthValidator(MAX_EMAIL)(email)
     except ValidationError:
-        wrong["email"] = "This is not an e-mail address."
+        wrong["email"] = _("This is not an e-mail address.")
     if User.objects.filter(email=email).exists():
-        wrong["email"] = (
+        wrong["email"] = _(
             "There is an account with this address: sign in with it, then open the link again."
         )
     if message := _name_problem(display_name):
@@ -63,13 +65,13 @@ def _check_new_person(email: str, display_name: str, password: str) -> None:
     if messages := _password_problems(password, User(email=email, display_name=display_name)):
         wrong["password"] = " ".join(messages)
     if wrong:
-        raise InvalidInputError("The account could not be made.", **wrong)
+        raise InvalidInputError(_("The account could not be made."), **wrong)
 
 
 def _name_problem(display_name: str) -> str:
     if not display_name:
-        return "Say how others should call you."
-    return "A name may have 80 characters." if len(display_name) > 80 else ""
+        return _("Say how others should call you.")
+    return _("A name may have 80 characters.") if len(display_name) > 80 else ""
 
 
 def _password_problems(password: str, user: User) -> list[str]:
@@ -80,13 +82,18 @@ def _password_problems(password: str, user: User) -> list[str]:
     return []
 
 
-def update_profile(*, user: User, display_name: str, theme: str) -> None:
-    """Change one's own name and colours."""
+def update_profile(*, user: User, display_name: str, theme: str, language: str) -> None:
+    """Change one's own name, colours and language ("": as the browser wishes)."""
     name = " ".join(display_name.split())
     if message := _name_problem(name):
         raise InvalidInputError(message, display_name=message)
+    if language and language not in dict(settings.LANGUAGES):
+        problem = _("There is no such language.")
+        raise InvalidInputError(problem, language=problem)
     with transaction.atomic():
-        User.objects.filter(pk=user.pk).update(display_name=name, theme=_theme(theme))
+        User.objects.filter(pk=user.pk).update(
+            display_name=name, theme=_theme(theme), language=language
+        )
 
 
 def set_theme(*, user: User, theme: str) -> None:
@@ -96,7 +103,10 @@ def set_theme(*, user: User, theme: str) -> None:
 
 def _theme(theme: str) -> str:
     if theme not in THEMES:
-        raise InvalidInputError("There are no such colours.", theme=f"one of {', '.join(THEMES)}")
+        raise InvalidInputError(
+            _("There are no such colours."),
+            theme=_("one of %(names)s") % {"names": ", ".join(THEMES)},
+        )
     return theme
 
 
@@ -107,10 +117,13 @@ def deactivate(*, actor: User, user_id: int) -> User:
     """
     person = _person(actor, user_id)
     if person.pk == actor.pk:
-        raise ConflictError("You cannot deactivate yourself: somebody has to be able to undo it.")
+        raise ConflictError(
+            _("You cannot deactivate yourself: somebody has to be able to undo it.")
+        )
     with one_writer():
         User.objects.filter(pk=person.pk).update(is_active=False)
         release_leases(user=person)
+        reviews.recall_all(user_id=person.pk)
         _end_sessions(person)
         now = timezone.now()
         Invitation.objects.filter(created_by=person, accepted_at=None, revoked_at=None).update(
@@ -147,7 +160,7 @@ def create_reset_link(*, actor: User, user_id: int) -> tuple[User, str]:
     """
     person = _person(actor, user_id)
     if not person.is_active:
-        raise ConflictError("This person is deactivated: bring the account back first.")
+        raise ConflictError(_("This person is deactivated: bring the account back first."))
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
         now = timezone.now()
@@ -170,12 +183,12 @@ def set_password_by_link(*, token: str, password: str) -> User:
     """
     link = reset_link_for(token)
     if messages := _password_problems(password, link.user):
-        raise InvalidInputError("This password cannot be used.", password=" ".join(messages))
+        raise InvalidInputError(_("This password cannot be used."), password=" ".join(messages))
     with transaction.atomic():
         now = timezone.now()
         usable = PasswordResetLink.objects.filter(pk=link.pk, used_at=None, expires__gt=now)
         if not usable.update(used_at=now):
-            raise ExpiredError("This link was used already.")
+            raise ExpiredError(_("This link was used already."))
         link.user.set_password(password)
         link.user.save(update_fields=["password"])
         audit.write(user=link.user, project=None, action="reset_link.used", target=link.user.email)
@@ -185,8 +198,8 @@ def set_password_by_link(*, token: str, password: str) -> User:
 def _person(actor: User, user_id: int) -> User:
     """Return the person; only the installation's owner gets one."""
     if not (actor.is_superuser and actor.is_active):
-        raise ForbiddenError("Only the owner of this installation may do this.")
+        raise ForbiddenError(_("Only the owner of this installation may do this."))
     found = User.objects.filter(pk=user_id).first()
     if found is None:
-        raise NotFoundError("There is no such person.")
+        raise NotFoundError(_("There is no such person."))
     return found

@@ -17,6 +17,7 @@ from django.utils import timezone
 from labelapp.models import (
     AuditCommitment,
     Certificate,
+    Exclusion,
     Image,
     Label,
     LabelBatch,
@@ -27,6 +28,8 @@ from labelapp.models import (
     TrainItem,
 )
 from labelapp.orders import LabelOrder, MachineOrder
+from labelapp.services import votes
+from labelapp.services.slots import AHEAD_RANK, SPACING
 
 CHUNK = 2_000
 _IN_LIST = 500  # SQLite takes a limited number of parameters
@@ -37,27 +40,32 @@ T = TypeVar("T")
 def open_batch(*, run: Run, order: LabelOrder) -> LabelBatch:
     """Open a request for labels: tasks for what is unlabelled, rows of B, test marks.
 
-    Images that already have a human label get no task: nothing is bought twice. A batch without
-    tasks is done at once. What an audit commits to is stored before its tasks exist.
+    Images that already have a human label get no task: nothing is bought twice. Those that are
+    asked since the last training keep theirs (`services.ahead.join`). A batch without tasks is
+    done at once. What an audit commits to is stored before its tasks exist.
     """
     commitment = _commit(run, order)
     needed = {*order.buy, *order.train, *order.mark}
-    image_ids, labelled = _image_ids(run, needed), _human_labelled(run, needed)
-    buy = [seq for seq in order.buy if seq not in labelled]
+    image_ids, labelled = images_of(run, needed), labelled_by_people(run, needed)
+    excluded = _excluded(run, set(order.buy))
+    asked = _asked_ahead(run, set(order.buy))
+    buy = [seq for seq in order.buy if seq not in labelled | excluded | asked]
+    answers = sum(wanted_answers(run, seq) for seq in buy)
     batch = LabelBatch.objects.create(
         run=run,
         project_id=run.project_id,
         request_id=order.id,
         iteration=order.iteration,
         purpose=order.purpose,
-        size=len(buy),
-        remaining=len(buy),
+        size=answers,
+        remaining=answers,
         frozen=order.frozen,
         commitment=commitment,
         state=LabelBatch.State.OPEN if buy else LabelBatch.State.DONE,
         closed=None if buy else timezone.now(),
     )
-    _make_tasks(batch, [image_ids[seq] for seq in _asking_order(run, order, buy)])
+    in_order = _asking_order(run, order, buy)
+    make_tasks(run, batch, [(seq, image_ids[seq]) for seq in in_order], _last_rank(run.project_id))
     _mark(run, order, image_ids, labelled)
     _join_train(run, order, image_ids, labelled)
     return batch
@@ -75,7 +83,8 @@ def _commit(run: Run, order: LabelOrder) -> AuditCommitment | None:
     return found
 
 
-def _image_ids(run: Run, seqs: set[int]) -> dict[int, int]:
+def images_of(run: Run, seqs: set[int]) -> dict[int, int]:
+    """Return the image ids of these image numbers."""
     rows = Image.objects.filter(project_id=run.project_id)
     return {
         seq: pk
@@ -84,7 +93,8 @@ def _image_ids(run: Run, seqs: set[int]) -> dict[int, int]:
     }
 
 
-def _human_labelled(run: Run, seqs: set[int]) -> set[int]:
+def labelled_by_people(run: Run, seqs: set[int]) -> set[int]:
+    """Return which of these image numbers have a label that people gave."""
     rows = Label.objects.filter(project_id=run.project_id, source=Label.Source.HUMAN)
     return {
         seq
@@ -104,14 +114,56 @@ def _asking_order(run: Run, order: LabelOrder, buy: list[int]) -> list[int]:
     return sorted(buy, key=lambda seq: hashlib.sha256(key + str(seq).encode()).digest())
 
 
-def _make_tasks(batch: LabelBatch, image_ids: list[int]) -> None:
-    last = Task.objects.filter(project_id=batch.project_id).aggregate(last=Max("rank"))["last"]
+def make_tasks(run: Run, batch: LabelBatch, images: Sequence[tuple[int, int]], after: int) -> None:
+    """Make the first slot of each (seq, image id), in this order, at ranks behind `after`."""
     tasks = (
-        Task(batch=batch, project_id=batch.project_id, image_id=image_id, rank=rank)
-        for rank, image_id in enumerate(image_ids, start=(last or 0) + 1)
+        Task(
+            batch=batch,
+            project_id=batch.project_id,
+            image_id=image_id,
+            wanted=wanted_answers(run, seq),
+            rank=after + SPACING * place,
+        )
+        for place, (seq, image_id) in enumerate(images, start=1)
     )
     for part in chunks(tasks, CHUNK):
         Task.objects.bulk_create(part)
+    batch.last_rank = after + SPACING * len(images)
+    batch.save(update_fields=["last_rank"])
+
+
+def wanted_answers(run: Run, seq: int) -> int:
+    """Return how many answers this image gets, as the project is set now."""
+    project, seed = run.project, int(run.config.get("seed", 0))
+    return votes.wanted_answers(
+        seed=seed, seq=seq, overlap=project.overlap, share=project.overlap_share
+    )
+
+
+def _last_rank(project_id: int) -> int:
+    """Return the largest rank that was ever given out, but for images asked while one trains."""
+    batches = LabelBatch.objects.filter(project_id=project_id, last_rank__lt=AHEAD_RANK)
+    known = batches.aggregate(last=Max("last_rank"))["last"]
+    if known:
+        return int(known)
+    tasks = Task.objects.filter(project_id=project_id, rank__lt=AHEAD_RANK)
+    return tasks.aggregate(last=Max("rank"))["last"] or 0
+
+
+def _asked_ahead(run: Run, seqs: set[int]) -> set[int]:
+    """Return which of these are in an ahead batch and still want an answer."""
+    wanted = [Task.State.OPEN, Task.State.EXPERT, Task.State.ASSIGNED]
+    rows = Task.objects.filter(batch__run=run, batch__purpose="ahead", state__in=wanted)
+    return seqs.intersection(rows.values_list("image__seq", flat=True))
+
+
+def _excluded(run: Run, seqs: set[int]) -> set[int]:
+    rows = Exclusion.objects.filter(project_id=run.project_id)
+    return {
+        seq
+        for part in chunks(sorted(seqs), _IN_LIST)
+        for seq in rows.filter(seq__in=part).values_list("seq", flat=True)
+    }
 
 
 def _mark(run: Run, order: LabelOrder, image_ids: dict[int, int], labelled: set[int]) -> None:
@@ -133,10 +185,11 @@ def _join_train(run: Run, order: LabelOrder, image_ids: dict[int, int], labelled
         TrainItem.objects.bulk_create(part)
     paid = labelled.intersection(order.train)
     marked = _marked(run, paid)
-    audited = _audited(run, paid - marked)
+    audited = _labelled_for(run, paid - marked, "audit")
+    early = _labelled_for(run, paid - marked, "ahead")  # services.ahead.join counts them over
     _count(
         run,
-        train=F("train") + len(paid),
+        train=F("train") + len(paid) - len(early),
         test=F("test") - len(marked),
         audit=F("audit") - len(audited),
     )
@@ -150,8 +203,8 @@ def _marked(run: Run, seqs: set[int]) -> set[int]:
     }
 
 
-def _audited(run: Run, seqs: set[int]) -> set[int]:
-    rows = Label.objects.filter(project_id=run.project_id, purpose="audit")
+def _labelled_for(run: Run, seqs: set[int], purpose: str) -> set[int]:
+    rows = Label.objects.filter(project_id=run.project_id, purpose=purpose)
     return {
         seq
         for part in chunks(sorted(seqs), _IN_LIST)
@@ -166,7 +219,7 @@ def _count(run: Run, **changes: Any) -> None:
 def store_machine_labels(*, run: Run, order: MachineOrder) -> Certificate:
     """Store S with its certificate. Fails whole (IntegrityError) if one image has a label."""
     model = run.models.filter(sha256=order.model).order_by("-iteration").first()
-    image_ids = _image_ids(run, set(order.items))
+    image_ids = images_of(run, set(order.items))
     labels = (
         Label(
             image_id=image_ids[seq],

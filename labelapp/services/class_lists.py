@@ -7,7 +7,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from labelapp.errors import InvalidInputError
+from labelapp.selectors.dashboard_words import number
 
 KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
 MAX_CLASSES = 1_000
@@ -61,19 +64,25 @@ def assign(names: list[str]) -> list[NewClass]:
 def check_names(names: list[str]) -> None:
     """Raise InvalidInputError (field `classes`) unless these names make a class list."""
     if problem := _problem(names):
-        raise InvalidInputError("The class list cannot be used.", classes=problem)
+        raise InvalidInputError(_("The class list cannot be used."), classes=problem)
 
 
 def _problem(names: list[str]) -> str:
     if len(names) < 2:
         found = f"only {names[0]!r}" if names else "none"
-        return f"At least two classes are needed; the list has {found}."
+        return _("At least two classes are needed; the list has %(found)s.") % {"found": found}
     if len(names) > MAX_CLASSES:
-        return f"At most {MAX_CLASSES:,} classes are possible; the list has {len(names):,}."
+        return _("At most %(most)s classes are possible; the list has %(found)s.") % {
+            "most": number(MAX_CLASSES),
+            "found": number(len(names)),
+        }
     if any(not name for name in names):
-        return "A class has no name."
+        return _("A class has no name.")
     if long := [name for name in names if len(name) > MAX_NAME]:
-        return f"A name may have {MAX_NAME} characters; this one is longer: {long[0][:40]}..."
+        return _("A name may have %(most)s characters; this one is longer: %(name)s...") % {
+            "most": MAX_NAME,
+            "name": long[0][:40],
+        }
     return _repeated(names)
 
 
@@ -82,7 +91,9 @@ def _repeated(names: list[str]) -> str:
     twice = [name for name in dict.fromkeys(names) if counts[name.casefold()] > 1]
     if not twice:
         return ""
-    return f"Each class may stand only once; these are repeated: {', '.join(twice[:5])}."
+    return _("Each class may stand only once; these are repeated: %(names)s.") % {
+        "names": ", ".join(twice[:5])
+    }
 
 
 def _colour(index: int) -> str:

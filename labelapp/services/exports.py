@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from labelapp import events, queue
 from labelapp.errors import ForbiddenError, InvalidInputError
@@ -48,9 +49,9 @@ def start_export(*, access: Access, format: str, with_images: bool = False) -> E
     ForbiddenError, InvalidInputError.
     """
     if not access.may(Right.EXPORT):
-        raise ForbiddenError("Your role in this project does not allow this.")
+        raise ForbiddenError(_("Your role in this project does not allow this."))
     if format not in FORMATS or (with_images and format == "csv"):
-        raise InvalidInputError("There is no such format.", format=format)
+        raise InvalidInputError(_("There is no such format."), format=format)
     kind = {"project": access.project, "format": format, "with_images": with_images}
     with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=access.project.pk)

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labelapp import events
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
 from labelapp.models import Guideline, GuidelineEntry, Image, LabelClass, Project
 from labelapp.rights import Right
+from labelapp.selectors.dashboard_words import number
 from labelapp.selectors.guidelines import current_guideline, entries_by_class
 from labelapp.selectors.projects import Access, active_classes
 from labelapp.services import audit
@@ -36,7 +38,7 @@ def save_guidelines(
     `base_version`, InvalidInputError naming fields (`text`, `class_3`).
     """
     if not access.may(Right.STEER):
-        raise ForbiddenError("Your role in this project does not allow this.")
+        raise ForbiddenError(_("Your role in this project does not allow this."))
     project = access.project
     classes = {c.index: c for c in active_classes(project)}
     text = _clean(text)
@@ -48,8 +50,11 @@ def save_guidelines(
         version = current.version if current else 0
         if version != base_version:
             raise ConflictError(
-                f"Somebody saved version {version} while you wrote: copy your text, load the "
-                "page again, and put it in.",
+                _(
+                    "Somebody saved version %(version)s while you wrote: copy your text, load the "
+                    "page again, and put it in."
+                )
+                % {"version": version},
                 version=version,
             )
         if not _changed(current, text, entries):
@@ -80,21 +85,21 @@ def _check(
     images = _images(project, [seq for entry in entries.values() for seq in entry.examples])
     wrong: dict[str, object] = {}
     if len(text) > MAX_TEXT:
-        wrong["text"] = f"At most {MAX_TEXT:,} characters."
+        wrong["text"] = _("At most %(most)s characters.") % {"most": number(MAX_TEXT)}
     for index, entry in entries.items():
         missing = [str(seq) for seq in entry.examples if seq not in images]
         if index not in classes:
-            wrong[f"class_{index}"] = "There is no such class."
+            wrong[f"class_{index}"] = _("There is no such class.")
         elif len(entry.text) > MAX_TEXT:
-            wrong[f"class_{index}"] = f"At most {MAX_TEXT:,} characters."
+            wrong[f"class_{index}"] = _("At most %(most)s characters.") % {"most": number(MAX_TEXT)}
         elif len(entry.examples) > MAX_EXAMPLES:
-            wrong[f"class_{index}"] = f"At most {MAX_EXAMPLES} example images."
+            wrong[f"class_{index}"] = _("At most %(most)s example images.") % {"most": MAX_EXAMPLES}
         elif missing:
-            wrong[f"class_{index}"] = (
-                f"There are no images with these numbers: {', '.join(missing)}"
-            )
+            wrong[f"class_{index}"] = _("There are no images with these numbers: %(numbers)s") % {
+                "numbers": ", ".join(missing)
+            }
     if wrong:
-        raise InvalidInputError("The guidelines could not be saved.", **wrong)
+        raise InvalidInputError(_("The guidelines could not be saved."), **wrong)
     return images
 
 

@@ -6,14 +6,16 @@ the content, so writing a file twice is harmless.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from labelapp.errors import NotFoundError
-from labelapp.formats.pictures import Picture
+from labelapp.formats.pictures import TINY_SIDE, Picture, PictureError, thumbnail
 
 CONTENT_TYPES = {".png": "image/png", ".webp": "image/webp"}
 
@@ -52,8 +54,29 @@ def media_path(key: str) -> Path:
     root = Path(settings.MEDIA_ROOT)
     path = root / key
     if not key or ".." in path.parts or not path.is_relative_to(root):
-        raise NotFoundError("There is no such file.")
+        raise NotFoundError(_("There is no such file."))
     return path
+
+
+def thumb(public_id: str, sha256: str, display_key: str, *, long_side: int) -> tuple[bytes, str]:
+    """Return the small copy of an image for grids, and the key whose kind it has.
+
+    Made the first time somebody asks. Tiny images are as small in their display copy, which
+    shows every pixel. Raises OSError where the display copy is gone, NotFoundError.
+    """
+    if long_side < TINY_SIDE:
+        return media_path(display_key).read_bytes(), display_key
+    key = f"projects/{public_id}/thumb/{sha256[:2]}/{sha256}.webp"
+    with contextlib.suppress(OSError):
+        return media_path(key).read_bytes(), key
+    display = media_path(display_key).read_bytes()
+    try:
+        data = thumbnail(display)
+    except PictureError:
+        return display, display_key
+    with contextlib.suppress(OSError):  # a full disk: it is made again next time
+        write_media(key, data)
+    return data, key
 
 
 def settle() -> None:

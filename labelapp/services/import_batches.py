@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from labelapp import events
 from labelapp.errors import ConflictError
@@ -113,7 +114,7 @@ def store_batch(record: Import, batch: Batch, *, announce: bool) -> None:
         _move_cursor(record, batch)
         counter = ProjectCounter.objects.select_for_update().get(project_id=record.project_id)
         if Run.objects.filter(project_id=record.project_id).exists():
-            raise ConflictError("The run has begun; adding images to it comes later.")
+            raise ConflictError(_("The run has begun; adding images to it comes later."))
         added, repeats = _add_images(record, batch, counter.images)
         _add_aliases(record, batch, repeats)
         ImportProblem.objects.bulk_create(batch.problems, ignore_conflicts=True)
@@ -165,7 +166,7 @@ def _add_aliases(record: Import, batch: Batch, repeats: list[FoundImage]) -> Non
         return
     images = _ids_by_content(record, batch)
     for item in repeats:
-        _, name = images[item.sha256]
+        _id, name = images[item.sha256]
         words = f"The same image as {name}; it keeps its row in the export and costs nothing."
         batch.problems.append(_problem(record, item.name, "duplicate", words))
     ImageAlias.objects.bulk_create(

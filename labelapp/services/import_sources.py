@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from labelapp.errors import BadArchiveError, InvalidInputError
 from labelapp.formats.archives import ArchiveEntry, ArchiveLimits, ZipSource, clean_name, is_junk
@@ -72,7 +73,7 @@ def server_folder(source: str) -> Path:
     `source` is relative to IMPORT_ROOT, or absolute and below it. Raises InvalidInputError.
     """
     if not settings.IMPORT_ROOT:
-        raise InvalidInputError("Importing from a folder of the server is switched off here.")
+        raise InvalidInputError(_("Importing from a folder of the server is switched off here."))
     root = Path(settings.IMPORT_ROOT).resolve()
     try:
         path = (root / source).resolve()
@@ -80,7 +81,9 @@ def server_folder(source: str) -> Path:
     except (OSError, ValueError, RuntimeError):  # too long, NUL inside, a loop of links
         allowed = False
     if not allowed:
-        raise InvalidInputError("There is no such folder below the import folder.", source=source)
+        raise InvalidInputError(
+            _("There is no such folder below the import folder."), source=source
+        )
     return path
 
 
@@ -90,7 +93,7 @@ def _listed_source(record: Import, root: Path) -> Source:
         entries = _walked(root) if record.kind == Import.Kind.FOLDER else _uploaded(record)
         _write_manifest(manifest, entries)
     with manifest.open("rb") as lines:
-        total = sum(1 for _ in lines)
+        total = sum(1 for _line in lines)
     inside = Path(settings.IMPORT_ROOT) if record.kind == Import.Kind.FOLDER else root
     return Source(total, partial(_manifest_files, manifest, root, inside.resolve()))
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from django.core.files.base import File
 from django.db import OperationalError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labelapp import events, queue
 from labelapp.errors import (
@@ -57,7 +58,7 @@ def start_import(
     if kind == Import.Kind.FOLDER:
         source = str(server_folder(source))
     elif kind != Import.Kind.DEMO:
-        raise InvalidInputError("There is no such kind of import.", kind=kind)
+        raise InvalidInputError(_("There is no such kind of import."), kind=kind)
     with transaction.atomic():
         record = _new_import(access, kind, source, Import.State.WAITING)
         _enqueue(record)
@@ -66,7 +67,7 @@ def start_import(
 
 def _start_from_files(access: Access, kind: str, files: list[File[bytes]]) -> Import:
     if not files:
-        raise InvalidInputError("Choose at least one file.", files="empty")
+        raise InvalidInputError(_("Choose at least one file."), files="empty")
     record = open_upload(access=access, kind=kind)
     try:
         if kind == Import.Kind.ZIP:
@@ -88,7 +89,7 @@ def open_upload(*, access: Access, kind: str) -> Import:
     """
     check_may_import(access)
     if kind not in {Import.Kind.FILES, Import.Kind.ZIP}:
-        raise InvalidInputError("There is no such kind of upload.", kind=kind)
+        raise InvalidInputError(_("There is no such kind of upload."), kind=kind)
     with transaction.atomic():
         record = _new_import(access, kind, "", Import.State.UPLOADING)
         record.source = str(record.pk)  # its folder below UPLOADS_ROOT
@@ -119,7 +120,7 @@ def _checked_total(record: Import) -> int:
     try:
         with open_source(record) as source:
             if source.total == 0:
-                raise InvalidInputError("There is no image among these files.", files="empty")
+                raise InvalidInputError(_("There is no image among these files."), files="empty")
             return source.total
     except AppError as error:
         _give_up_upload(record, error.message)
@@ -151,7 +152,7 @@ def continue_import(*, access: Access, import_id: int) -> Import:
     with transaction.atomic():
         failed = Import.objects.filter(pk=record.pk, state=Import.State.FAILED, total__gt=0)
         if not failed.update(state=Import.State.WAITING, message="", finished=None):
-            raise ConflictError("This import cannot be continued; start a new one.")
+            raise ConflictError(_("This import cannot be continued; start a new one."))
         _enqueue(record)
     return record
 
@@ -174,7 +175,7 @@ def visible_import(access: Access, import_id: int) -> Import:
     """Return an import of this project; raise NotFoundError."""
     record = Import.objects.filter(project=access.project, pk=import_id).first()
     if record is None:
-        raise NotFoundError("There is no such import.")
+        raise NotFoundError(_("There is no such import."))
     return record
 
 
@@ -182,14 +183,14 @@ def check_may_import(access: Access) -> None:
     """Raise ForbiddenError, or ConflictError when the project takes no images (any more)."""
     _check_right(access)
     if access.project.archived_at:
-        raise ConflictError("The project is archived.")
+        raise ConflictError(_("The project is archived."))
     if Run.objects.filter(project=access.project).exists():
-        raise ConflictError("The run has begun; adding images to a running project comes later.")
+        raise ConflictError(_("The run has begun; adding images to a running project comes later."))
 
 
 def _check_right(access: Access) -> None:
     if not access.may(Right.MANAGE_IMAGES):
-        raise ForbiddenError("Your role in this project does not allow this.")
+        raise ForbiddenError(_("Your role in this project does not allow this."))
 
 
 def _new_import(access: Access, kind: str, source: str, state: str) -> Import:

@@ -10,26 +10,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import F
-from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from labelapp import events, queue
 from labelapp.errors import AppError, ConflictError, InvalidInputError
-from labelapp.models import LabelBatch, ProjectCounter
+from labelapp.selectors.labelling import done_today
 from labelapp.selectors.projects import Access
+from labelapp.services import gold
 from labelapp.services.answer_input import Given, read_answer
-from labelapp.services.answers import Desk, apply, load_desk
+from labelapp.services.answers import apply
+from labelapp.services.claims import Held, claim
+from labelapp.services.day_counts import count_today
+from labelapp.services.desk import Desk, load_desk
 from labelapp.services.leases import (
-    Held,
     check_holding,
-    claim,
     heartbeat,
     one_writer,
     release_leases,
     renew,
 )
+from labelapp.services.pauses import pause_by_rule
+from labelapp.services.settling import settle
 
-__all__ = ["Work", "claim", "heartbeat", "next_tasks", "release_leases", "submit"]
+__all__ = ["Held", "Work", "claim", "heartbeat", "next_tasks", "release_leases", "submit"]
 
 MAX_ANSWERS = 200
 
@@ -40,15 +42,22 @@ class Work:
 
     held: list[Held]
     lost: list[int]
+    done: int = 0  # images that this person has labelled today (UTC)
     results: list[dict[str, object]] = field(default_factory=list)
+    paused: Access | None = None  # the person's access, where these answers paused them
 
 
-def next_tasks(*, access: Access, count: int, holding: Sequence[int] = ()) -> Work:
+def next_tasks(
+    *, access: Access, count: int, holding: Sequence[int] = (), on_screen: int | None = None
+) -> Work:
     """Lease the next tasks to this person and renew those that the client holds."""
     check_holding(holding)
     with one_writer():
-        lost = renew(access=access, holding=holding)
-        return Work(claim(access=access, count=count, holding=holding), lost)
+        lost = renew(access=access, holding=holding, on_screen=on_screen)
+        if count > 0:
+            gold.plant(access=access, accepted=0)
+        held = claim(access=access, count=count, holding=holding, on_screen=on_screen)
+        return Work(held, lost, done_today(access.project, access.user))
 
 
 def submit(
@@ -57,6 +66,7 @@ def submit(
     answers: Sequence[object],
     count: int = 0,
     holding: Sequence[int] = (),
+    on_screen: int | None = None,
     as_user: int | None = None,
 ) -> Work:
     """Store answers (each on its own: a bad one does not lose the others) and give new tasks.
@@ -66,18 +76,29 @@ def submit(
     now, so that an outbox is never emptied into the wrong account.
     """
     if as_user is not None and as_user != access.user.pk:
-        raise ConflictError("Somebody else is signed in here now.", user=as_user)
+        raise ConflictError(_("Somebody else is signed in here now."), user=as_user)
     if len(answers) > MAX_ANSWERS:
-        raise InvalidInputError(f"Send at most {MAX_ANSWERS} answers at once.")
+        raise InvalidInputError(
+            _("Send at most %(count)s answers at once.") % {"count": MAX_ANSWERS}
+        )
     check_holding(holding)
     read = [_read(raw) for raw in answers]
     with one_writer():
         desk = load_desk(access, [one for one in read if isinstance(one, Given)])
         results = [_answer(desk, one) if isinstance(one, Given) else one for one in read]
-        lost = renew(access=access, holding=holding)
-        held = claim(access=access, count=count, holding=holding)
-        _settle(desk)
-    return Work(held, lost, results)
+        lost = renew(access=access, holding=holding, on_screen=on_screen)
+        paused = pause_by_rule(access=access, reason=desk.pause) if desk.pause else None
+        access = paused or access
+        gold.plant(access=access, accepted=sum(r.get("state") == "accepted" for r in results))
+        held = claim(access=access, count=count, holding=holding, on_screen=on_screen)
+        done = count_today(access, desk.done)
+        settle(
+            project_id=access.project.pk,
+            batches=[desk.batches[pk] for pk in desk.recounted],
+            counts=desk.counts,
+            spend=desk.spend,
+        )
+    return Work(held, lost, done, results, paused)
 
 
 def _read(raw: object) -> Given | dict[str, object]:
@@ -101,41 +122,3 @@ def _answer(desk: Desk, given: Given) -> dict[str, object]:
 
 def _refusal(identity: str | None, error: AppError) -> dict[str, object]:
     return {"id": identity, **error.as_dict()}
-
-
-def _settle(desk: Desk) -> None:
-    """Write what the answers changed together: batches, counters, and who must know.
-
-    The counter row comes last (then the event, which numbers itself there): on PostgreSQL its
-    lock is what answers of one project wait for.
-    """
-    recounted = [desk.batches[pk] for pk in sorted(desk.recounted)]
-    done = [batch for batch in recounted if _save(batch)]
-    if desk.counts:
-        changes = {name: F(name) + change for name, change in desk.counts.items() if change}
-        ProjectCounter.objects.filter(project_id=desk.access.project.pk).update(
-            label_spend=F("label_spend") + desk.spend, **changes
-        )
-    for batch in done:
-        _announce(batch)
-
-
-def _save(batch: LabelBatch) -> bool:
-    """Write what remains of a batch; close it when that is nothing. Return whether it closed."""
-    closes = batch.remaining <= 0 and batch.state == LabelBatch.State.OPEN
-    if closes:
-        batch.state, batch.closed = LabelBatch.State.DONE, timezone.now()
-    batch.save(update_fields=["remaining", "state", "closed"])
-    return closes
-
-
-def _announce(batch: LabelBatch) -> None:
-    """Wake the engine (after commit) and record the event: the last statements."""
-    queue.enqueue(
-        "advance",
-        f"advance:{batch.run_id}:{batch.request_id}",
-        project_id=batch.project_id,
-        target=batch.run_id,
-    )
-    payload = {"batch": batch.pk, "purpose": batch.purpose, "size": batch.size}
-    events.record(batch.project_id, "batch.closed", payload)

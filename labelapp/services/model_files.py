@@ -13,7 +13,9 @@ from django.conf import settings
 from labelapp.models import Certificate, ModelVersion, Run
 
 FEATURES = "features.npy"
+PROBS = "probs.npy"
 SCORES = ("pred.npy", "uncertainty.npy", "least.npy", "entropy.npy")
+LARGE = (FEATURES, PROBS)  # only the newest training's stay; a large project's are never made
 FILES = ("model.pt", *SCORES)
 KEEP = 2  # trainings whose score arrays stay, besides the audited and the certified model
 
@@ -26,10 +28,13 @@ def check(
     folder: Path, result: dict[str, Any], n: int, classes: int, *, features: bool = False
 ) -> None:
     """Raise BadModelError unless all files are there, unchanged, and score n images."""
-    for name in (*FILES, FEATURES) if features else FILES:
+    shown = [name for name in LARGE if f"{Path(name).stem}_sha256" in result]
+    for name in {*FILES, *shown, *([FEATURES] if features else [])}:
         if file_hash(folder / name) != result.get(f"{Path(name).stem}_sha256"):
             raise BadModelError(f"{name} is missing or not the file that the training wrote.")
     _check_scores(folder, n, classes)
+    if PROBS in shown:
+        _check_probs(folder / PROBS, n, classes)
     numbers = [result.get(k) for k in ("train_seconds", "score_seconds", "samples_shown")]
     if not all(_is_amount(value) for value in numbers):
         raise BadModelError("The training returned values that are not numbers.")
@@ -47,6 +52,17 @@ def _check_scores(folder: Path, n: int, classes: int) -> None:
         raise BadModelError(f"The scores do not fit {n} images of {classes} classes.")
     if not all(np.isfinite(measure).all() for measure in measures):
         raise BadModelError("The training returned values that are not numbers.")
+
+
+def _check_probs(path: Path, n: int, classes: int) -> None:
+    import numpy as np  # noqa: PLC0415 - web processes stay small
+
+    try:
+        probs = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BadModelError(f"The probabilities cannot be read: {error}") from error
+    if probs.shape != (n, classes) or probs.dtype != np.float16:
+        raise BadModelError(f"The probabilities do not fit {n} images of {classes} classes.")
 
 
 def _is_amount(value: object) -> bool:
@@ -70,8 +86,8 @@ def take_over(source: Path, run: Run, name: str) -> str:
     relative = f"models/{run.project.public_id}/{name}"
     folder = Path(settings.MEDIA_ROOT) / relative
     folder.mkdir(parents=True, exist_ok=True)
-    for file in (*FILES, FEATURES):
-        if file != FEATURES or (source / file).exists():
+    for file in (*FILES, *LARGE):
+        if file not in LARGE or (source / file).exists():
             shutil.move(source / file, folder / file)
     return relative
 
@@ -86,7 +102,8 @@ def prune(run: Run) -> None:
     frozen = set(run.commitments.values_list("model", flat=True)) | _certified(run)
     for model in models:
         if model.iteration not in latest[:1]:
-            (folder_of(model) / FEATURES).unlink(missing_ok=True)
+            for name in LARGE:
+                (folder_of(model) / name).unlink(missing_ok=True)
         if model.iteration not in latest[:KEEP] and model.sha256 not in frozen:
             for name in SCORES:
                 (folder_of(model) / name).unlink(missing_ok=True)

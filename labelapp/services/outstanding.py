@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from labelapp import engine
 from labelapp.models import LabelBatch, ModelVersion, Run
 from labelapp.orders import Frozen, Training
@@ -11,9 +13,15 @@ from labelapp.services import model_files
 def answered(run: Run) -> bool:
     """Tell whether what the run waits for is there: the labels, or all models."""
     if run.request_kind == "label":
-        done = LabelBatch.State.DONE
-        return run.batches.filter(request_id=run.waiting_for, state=done).exists()
+        done = run.batches.filter(request_id=run.waiting_for, state=LabelBatch.State.DONE)
+        return done.exists() and not joined_early(run).exists()
     return run.request_kind == "train" and not missing_models(run)
+
+
+def joined_early(run: Run) -> QuerySet[LabelBatch]:
+    """Return what was asked during a training, has joined the request, and lacks answers."""
+    still = run.batches.filter(state=LabelBatch.State.OPEN, request_id__endswith="-ahead")
+    return still.filter(purpose__in=("train", "residual"))
 
 
 def missing_models(run: Run) -> list[str]:
@@ -42,6 +50,16 @@ def as_training(model: ModelVersion) -> Training:
         samples_shown=measured["samples_shown"],
         device=measured.get("device_kind", ""),
     )
+
+
+def newest(run: Run) -> dict[str, Frozen]:
+    """Return the models of the last training by architecture: their scores are on disk."""
+    rows = list(run.models.order_by("-iteration", "pk"))
+    return {
+        model.arch: Frozen(model_files.folder_of(model), model.sha256)
+        for model in rows
+        if model.iteration == rows[0].iteration
+    }
 
 
 def frozen(run: Run) -> Frozen | None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labelapp import events
 from labelapp.errors import (
@@ -18,15 +19,15 @@ from labelapp.errors import (
     NotFoundError,
 )
 from labelapp.models import Invitation, Membership, Project, User
-from labelapp.rights import MAY_INVITE, Right, Role
+from labelapp.rights import MAY_INVITE, Right, Role, may
 from labelapp.selectors.people import invitation_for, token_hash
 from labelapp.selectors.projects import Access
-from labelapp.services import audit
+from labelapp.services import audit, reviews
 from labelapp.services.leases import one_writer, release_leases
 
 INVITATION_DAYS = 14
 MAX_INVITATION_DAYS = 90
-_ORDER = (Role.ANNOTATOR, Role.MANAGER, Role.OWNER)
+_ORDER = (Role.ANNOTATOR, Role.REVIEWER, Role.MANAGER, Role.OWNER)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def create_invitation(
     """Make a link that lets one person join; return it with its token, which is not stored."""
     _may_give(access, role)
     if not 1 <= days <= MAX_INVITATION_DAYS:
-        message = f"An invitation lasts 1 to {MAX_INVITATION_DAYS} days."
+        message = _("An invitation lasts 1 to %(most)s days.") % {"most": MAX_INVITATION_DAYS}
         raise InvalidInputError(message, days=message)
     token = secrets.token_urlsafe(32)
     with transaction.atomic():
@@ -65,12 +66,12 @@ def revoke_invitation(*, access: Access, invitation_id: int) -> None:
     _need(access, Right.MANAGE_PEOPLE)
     found = access.project.invitations.filter(pk=invitation_id).first()
     if found is None:
-        raise NotFoundError("There is no such invitation.")
+        raise NotFoundError(_("There is no such invitation."))
     _may_give(access, found.role)
     with transaction.atomic():
         open_ = Invitation.objects.filter(pk=found.pk, accepted_at=None)
         if not open_.update(revoked_at=timezone.now()):
-            raise ConflictError("Somebody has used this invitation meanwhile.")
+            raise ConflictError(_("Somebody has used this invitation meanwhile."))
         _log(access, "invitation.revoked", found.note or found.role, {}, {})
 
 
@@ -110,7 +111,7 @@ def _use_up(invitation: Invitation, user: User) -> None:
         pk=invitation.pk, accepted_at=None, revoked_at=None, expires__gt=now
     )
     if not usable.update(accepted_at=now, accepted_by=user):
-        raise ExpiredError("Somebody else was faster: this invitation works for one person.")
+        raise ExpiredError(_("Somebody else was faster: this invitation works for one person."))
 
 
 def change_role(*, access: Access, user_id: int, role: str) -> None:
@@ -123,7 +124,7 @@ def change_role(*, access: Access, user_id: int, role: str) -> None:
             return
         _keep_an_owner(access.project, membership)
         Membership.objects.filter(pk=membership.pk).update(role=role)
-        if role == Role.ANNOTATOR:
+        if not may(role, Right.MANAGE_PEOPLE):
             _revoke_links_of(access.project, user_id)
         _log(
             access,
@@ -148,8 +149,10 @@ def remove_member(*, access: Access, user_id: int) -> None:
         if not leaving:
             _may_give(access, membership.role)
         _keep_an_owner(access.project, membership)
-        membership.delete()
+        # Tasks before the membership: in the order in which an answer that pauses locks them.
         release_leases(user=membership.user, project=access.project)
+        reviews.recall_all(project_id=access.project.pk, user_id=user_id)
+        membership.delete()
         _revoke_links_of(access.project, user_id)
         action = "member.left" if leaving else "member.removed"
         _log(access, action, str(membership.user), {"role": membership.role}, {})
@@ -161,14 +164,14 @@ def _member(access: Access, user_id: int) -> Membership:
     Project.objects.select_for_update(no_key=True).get(pk=access.project.pk)
     found = access.project.memberships.select_related("user").filter(user__pk=user_id).first()
     if found is None:
-        raise NotFoundError("This person is not in the project.")
+        raise NotFoundError(_("This person is not in the project."))
     return found
 
 
 def _keep_an_owner(project: Project, membership: Membership) -> None:
     others = project.memberships.filter(role=Role.OWNER, user__is_active=True)
     if membership.role == Role.OWNER and not others.exclude(pk=membership.pk).exists():
-        raise ConflictError("A project needs an owner: make somebody else one first.")
+        raise ConflictError(_("A project needs an owner: make somebody else one first."))
 
 
 def _revoke_links_of(project: Project, user_id: int) -> None:
@@ -181,12 +184,14 @@ def _revoke_links_of(project: Project, user_id: int) -> None:
 def _may_give(access: Access, role: str) -> None:
     _need(access, Right.MANAGE_PEOPLE)
     if role not in MAY_INVITE[Role(access.role)]:
-        raise ForbiddenError("Your role does not allow you to give or change this role.", role=role)
+        raise ForbiddenError(
+            _("Your role does not allow you to give or change this role."), role=role
+        )
 
 
 def _need(access: Access, right: Right) -> None:
     if not access.may(right):
-        raise ForbiddenError("Your role in this project does not allow this.", right=right.value)
+        raise ForbiddenError(_("Your role in this project does not allow this."), right=right.value)
 
 
 def _rank(role: str) -> int:

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labelapp import events, queue
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
-from labelapp.models import Job, LabelClass, Membership, Project, ProjectCounter, User
+from labelapp.models import GoldItem, Job, LabelClass, Membership, Project, ProjectCounter, User
 from labelapp.rights import Right, Role
 from labelapp.selectors.projects import Access
 from labelapp.services import audit, runs
@@ -79,13 +80,13 @@ def _check(name: str, class_names: list[str] | None, terms: Terms, method: Metho
         except InvalidInputError as error:
             wrong |= error.fields
     if wrong:
-        raise InvalidInputError("Some values cannot be used.", **wrong)
+        raise InvalidInputError(_("Some values cannot be used."), **wrong)
 
 
 def _name_problem(name: str) -> str:
     if not name.strip():
-        return "Give the project a name."
-    return "A name may have 120 characters." if len(name.strip()) > 120 else ""
+        return _("Give the project a name.")
+    return _("A name may have 120 characters.") if len(name.strip()) > 120 else ""
 
 
 def rename_project(*, access: Access, name: str) -> None:
@@ -123,7 +124,7 @@ def update_project(
         plain = {"name": name.strip(), "settings": {**project.settings, "flip": flip}}
         rows = Project.objects.filter(pk=project.pk, status=Project.Status.SETUP, run=None)
         if not rows.update(**plain, **asdict(terms), **asdict(method)):
-            raise ConflictError("The run has started: only the name can be changed now.")
+            raise ConflictError(_("The run has started: only the name can be changed now."))
         _replace_classes(project, assign(class_names))
         project.refresh_from_db()
         after = _snapshot(project)
@@ -145,7 +146,12 @@ def _snapshot(project: Project) -> dict[str, Any]:
 def _replace_classes(project: Project, wanted: list[NewClass]) -> None:
     """Store the new list; a class whose name stays keeps its row and its guidelines."""
     names = [c.name for c in wanted]
-    project.classes.exclude(name__in=names).delete()
+    gone = project.classes.exclude(name__in=names)
+    gold = GoldItem.objects.filter(label_class__in=gone).values_list("label_class__name", flat=True)
+    if name := gold.first():
+        problem = _("%(name)s is the class of gold images: remove those first.") % {"name": name}
+        raise InvalidInputError(problem, classes=problem)
+    gone.delete()
     rows = {row.name: row for row in project.classes.all()}
     kept = [_moved(rows[c.name], c, shift=10_000) for c in wanted if c.name in rows]
     # Two passes: the number is unique in the project, and swapping two would collide.
@@ -195,7 +201,7 @@ def delete_project(*, access: Access, typed_name: str) -> None:
     _need(access, Right.DELETE)
     project = access.project
     if typed_name.strip() != project.name:
-        message = "Type the name of the project exactly, to be sure that it is this one."
+        message = _("Type the name of the project exactly, to be sure that it is this one.")
         raise InvalidInputError(message, typed_name=message)
     with transaction.atomic():
         Project.objects.filter(pk=project.pk).update(status=Project.Status.DELETING)
@@ -214,7 +220,7 @@ def delete_project(*, access: Access, typed_name: str) -> None:
 
 def _need(access: Access, right: Right) -> None:
     if not access.may(right):
-        raise ForbiddenError("Your role in this project does not allow this.", right=right.value)
+        raise ForbiddenError(_("Your role in this project does not allow this."), right=right.value)
 
 
 def _log(access: Access, action: str, before: dict[str, Any], after: dict[str, Any]) -> None:

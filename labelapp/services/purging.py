@@ -13,9 +13,15 @@ from django.db.models import Model, QuerySet
 
 from labelapp.errors import ConflictError
 from labelapp.models import (
+    AheadItem,
     Answer,
+    Comment,
     Event,
+    Exclusion,
     Export,
+    GoldItem,
+    GoldPlan,
+    GoldResult,
     Guideline,
     GuidelineEntry,
     Image,
@@ -27,10 +33,12 @@ from labelapp.models import (
     LabelBatch,
     LedgerEntry,
     Project,
+    Review,
     Run,
     Task,
     TestMark,
     TrainItem,
+    VerifyPage,
 )
 from labelapp.queue import JobControl
 
@@ -51,7 +59,7 @@ def purge(project_id: int, control: JobControl) -> None:
     _wait_for_jobs(project, control)
     _delete_files(project, control)
     for step, rows in enumerate(_in_order(project)):
-        control.tick(0.5 + 0.02 * step, "Deleting the rows")
+        control.tick(0.5 + 0.015 * step, "Deleting the rows")
         _delete_rows(rows, control)
     _delete_files(project, control)  # again: a job that ended late may have left some
     with transaction.atomic():
@@ -71,6 +79,14 @@ def _in_order(project: Project) -> list[QuerySet[Model]]:
     """Return the project's rows, those that refer before those that are referred to."""
     querysets: list[QuerySet[Model]] = [
         Label.objects.filter(project=project),
+        GoldResult.objects.filter(project=project),
+        GoldItem.objects.filter(project=project),
+        GoldPlan.objects.filter(project=project),
+        Review.objects.filter(project=project),
+        Comment.objects.filter(project=project),
+        VerifyPage.objects.filter(project=project),
+        Exclusion.objects.filter(project=project),
+        AheadItem.objects.filter(batch__project=project),
         LedgerEntry.objects.filter(project=project),
         Answer.objects.filter(project=project),
         Task.objects.filter(project=project),

@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labelapp import engine, events
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
@@ -29,10 +30,10 @@ def change_settings(*, access: Access, terms: Terms) -> bool:
     run, it is finished, its machine labels are chosen, or the currency differs.
     """
     if not access.may(Right.STEER):
-        raise ForbiddenError("Your role in this project does not allow this.")
+        raise ForbiddenError(_("Your role in this project does not allow this."))
     if wrong := terms.check():
-        raise InvalidInputError("Some values cannot be used.", **wrong)
-    for _ in range(TRIES):
+        raise InvalidInputError(_("Some values cannot be used."), **wrong)
+    for _try in range(TRIES):
         run = _going(access.project)
         before = _snapshot(run.project)
         _apply(run.project, terms)
@@ -42,22 +43,22 @@ def change_settings(*, access: Access, terms: Terms) -> bool:
         if _write(access, run, before, after):
             access.project.refresh_from_db()
             return True
-    raise ConflictError("The run goes on too fast at the moment. Pause it, then change it.")
+    raise ConflictError(_("The run goes on too fast at the moment. Pause it, then change it."))
 
 
 def _going(project: Project) -> Run:
     run = Run.objects.select_related("project").filter(project_id=project.pk).first()
     if run is None:
-        raise ConflictError("The run has not started: save the settings instead.")
+        raise ConflictError(_("The run has not started: save the settings instead."))
     if run.finished is not None:
-        raise ConflictError("The run is finished: its promise was made with the old settings.")
+        raise ConflictError(_("The run is finished: its promise was made with the old settings."))
     return run
 
 
 def _apply(project: Project, terms: Terms) -> None:
     """Put the terms into this copy of the project."""
     if terms.currency != project.currency:
-        message = "The currency is fixed once the run has started."
+        message = _("The currency is fixed once the run has started.")
         raise InvalidInputError(message, currency=message)
     for field in fields(Terms):
         setattr(project, field.name, getattr(terms, field.name))
@@ -97,6 +98,8 @@ def _state(run: Run) -> dict[str, Any]:
     try:
         return engine.changed(run, run.project)
     except engine.RefusedError as error:
-        raise InvalidInputError(f"These settings cannot be used: {error}.") from error
+        raise InvalidInputError(
+            _("These settings cannot be used: %(error)s.") % {"error": error}
+        ) from error
     except engine.TooLateError as error:
-        raise ConflictError(f"Too late: {error}.") from error
+        raise ConflictError(_("Too late: %(error)s.") % {"error": error}) from error

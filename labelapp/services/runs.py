@@ -13,13 +13,15 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from labelapp import engine, events, queue
+from labelapp import engine, events, pricing, queue
 from labelapp.errors import ConflictError, InvalidInputError, TooFewImagesError
 from labelapp.models import (
     Import,
     Iteration,
     Job,
+    LabelBatch,
     ModelVersion,
     Project,
     ProjectCounter,
@@ -27,14 +29,16 @@ from labelapp.models import (
 )
 from labelapp.orders import (
     KINDS,
+    Ahead,
     EndOrder,
     LabelOrder,
     MachineOrder,
     Order,
     Step,
+    TrainOrder,
 )
 from labelapp.selectors.projects import Access, active_classes
-from labelapp.services import audit, batches, outstanding
+from labelapp.services import ahead, audit, batches, outstanding, people_report
 
 TERMS = (
     "epsilon",
@@ -42,6 +46,9 @@ TERMS = (
     "price_per_label",
     "compute_price_per_hour",
     "overlap",
+    "overlap_share",
+    "overlap_max",
+    "gold_share",
     "budget",
 )
 METHOD = (
@@ -77,8 +84,7 @@ def first_purchase(project: Project) -> FirstPurchase:
     """Return what a start would buy first and for how much (at most: T and B_0 may overlap)."""
     images, classes = _images(project), len(active_classes(project))
     test, seed = engine.first_purchase(project, images=images, classes=classes)
-    price = project.price_per_label * project.overlap
-    return FirstPurchase(test, seed, (test + seed) * price)
+    return FirstPurchase(test, seed, (test + seed) * pricing.per_image(project))
 
 
 def start_run(*, access: Access) -> Run:
@@ -94,7 +100,7 @@ def start_run(*, access: Access) -> Run:
     try:
         config, step = engine.first_step(project, images=images, classes=classes)
     except engine.RefusedError as error:
-        raise InvalidInputError(f"The run cannot start: {error}.") from error
+        raise InvalidInputError(_("The run cannot start: %(error)s.") % {"error": error}) from error
     with transaction.atomic():
         _check_unchanged(project, basis)
         Project.objects.filter(pk=project.pk).update(status=Project.Status.RUNNING)
@@ -123,21 +129,21 @@ def _check_unchanged(project: Project, basis: dict[str, Any]) -> None:
     ProjectCounter.objects.select_for_update(no_key=True).get(project_id=project.pk)
     check_ready(now)
     if _basis(now) != basis:
-        raise ConflictError("The project was changed meanwhile. Look at it and start again.")
+        raise ConflictError(_("The project was changed meanwhile. Look at it and start again."))
 
 
 def check_ready(project: Project) -> None:
     """Raise the error that `start_run` would raise for this project, with what to do about it."""
     if project.status != Project.Status.SETUP:
-        raise ConflictError("The run has already started.")
+        raise ConflictError(_("The run has already started."))
     if project.archived_at is not None:
-        raise ConflictError("This project is archived. Bring it back first.")
+        raise ConflictError(_("This project is archived. Bring it back first."))
     live = (Import.State.WAITING, Import.State.RUNNING)
     if project.imports.filter(state__in=live).exists():
-        raise ConflictError("Images are still being imported. Start when the import has ended.")
+        raise ConflictError(_("Images are still being imported. Start when the import has ended."))
     classes = len(active_classes(project))
     if classes < 2:
-        raise InvalidInputError("A project needs at least two classes.", classes=classes)
+        raise InvalidInputError(_("A project needs at least two classes."), classes=classes)
     _check_images(project, classes)
 
 
@@ -148,8 +154,12 @@ def _check_images(project: Project, classes: int) -> None:
     needed = max(test + seed, 10)
     if images < needed:
         raise TooFewImagesError(
-            f"The project has {images} images; with {classes} classes at least {needed} are needed "
-            f"({test} to measure the error, {seed} for the first training). Import more images.",
+            _(
+                "The project has %(images)s images; with %(classes)s classes at least %(needed)s "
+                "are needed (%(test)s to measure the error, %(seed)s for the first training). "
+                "Import more images."
+            )
+            % {"images": images, "classes": classes, "needed": needed, "test": test, "seed": seed},
             images=images,
             needed=needed,
         )
@@ -177,13 +187,13 @@ def resume_run(*, access: Access) -> None:
     with transaction.atomic():
         run = Run.objects.select_related("project").filter(project_id=project_id).first()
         if run is None:
-            raise ConflictError("The run has not started.")
+            raise ConflictError(_("The run has not started."))
         if run.project.archived_at is not None:
-            raise ConflictError("This project is archived. Bring it back first.")
+            raise ConflictError(_("This project is archived. Bring it back first."))
         failed = Run.objects.filter(pk=run.pk).exclude(failure="").update(failure="")
         paused = Project.objects.filter(pk=project_id, status=Project.Status.PAUSED)
         if not paused.update(status=Project.Status.RUNNING) and not failed:
-            raise ConflictError("The run is neither paused nor stopped by a failure.")
+            raise ConflictError(_("The run is neither paused nor stopped by a failure."))
         run.refresh_from_db()
         ensure_job(run)
         audit.write(user=access.user, project=run.project, action="run.resumed")
@@ -195,7 +205,9 @@ def _switch(access: Access, before: str, after: str, event: str) -> None:
     project = access.project
     with transaction.atomic():
         if not Project.objects.filter(pk=project.pk, status=before).update(status=after):
-            raise ConflictError(f"The run is not {before}.")
+            running = before == Project.Status.RUNNING
+            words = _("The run is not running.") if running else _("The run is not paused.")
+            raise ConflictError(words)
         audit.write(user=access.user, project=project, action=event)
         _tell(project.pk, [(event, {})])
     project.status = after
@@ -210,7 +222,7 @@ def advance(run_id: int) -> bool:
     Reads and computes outside of the transaction, so that annotators are not kept waiting. Where
     settings changed meanwhile (`run_settings.change_settings`) it computes once more with them.
     """
-    for _ in range(TRIES):
+    for _try in range(TRIES):
         run = Run.objects.select_related("project").get(pk=run_id)
         if (
             run.failure
@@ -225,14 +237,18 @@ def advance(run_id: int) -> bool:
 
 def _advance(run: Run) -> bool:
     """Compute the next step and write it, unless the run has changed since it was read."""
+    if run.request_kind == "train":
+        ahead.close(run)  # before the engine looks: what it sees is what joins
     models = outstanding.models_of(run)
     trainings = [outstanding.as_training(model) for model in models]
-    step = engine.next_step(run, trainings, outstanding.frozen(run))
+    early = Ahead(ahead.size(run), outstanding.newest(run))
+    step = engine.next_step(run, trainings, outstanding.frozen(run), early)
     with transaction.atomic():
         if not _claim(run, step):
             return False
         # Before the counter, as whoever pauses does: the last step changes the project, too.
         Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
+        ahead.lock(run)
         told = _record_iteration(run, step, models) if step.record else []
         told += _carry_out(run, step)
         _tell(run.project_id, told)
@@ -243,7 +259,13 @@ def _claim(run: Run, step: Step) -> bool:
     """Write the new state unless somebody else has written one since `run` was read."""
     unchanged = Run.objects.filter(pk=run.pk, version=run.version)
     return bool(
-        unchanged.update(state=step.state, version=run.version + 1, failure="", **_waiting(step))
+        unchanged.update(
+            state=step.state,
+            config=step.state["state"]["config"],  # prices follow what labels turn out to cost
+            version=run.version + 1,
+            failure="",
+            **_waiting(step),
+        )
     )
 
 
@@ -287,6 +309,8 @@ def _carry_out(run: Run, step: Step) -> Events:
     told: Events = []
     for order in step.orders:
         told += _write(run, order)
+    if isinstance(step.outstanding, TrainOrder):
+        told += _opened(ahead.open_batch(run=run, order=step.outstanding, seqs=step.early))
     ensure_job(run)
     return told
 
@@ -294,8 +318,8 @@ def _carry_out(run: Run, step: Step) -> Events:
 def _write(run: Run, order: Order) -> Events:
     if isinstance(order, LabelOrder):
         batch = batches.open_batch(run=run, order=order)
-        payload = {"batch": batch.pk, "purpose": batch.purpose, "size": batch.size}
-        return [("batch.opened", payload)] if batch.size else []
+        ahead.join(run=run, order=order)
+        return _opened(batch)
     if isinstance(order, MachineOrder):
         batches.store_machine_labels(run=run, order=order)
         return [("machine.labelled", {"count": len(order.items), "iteration": order.iteration})]
@@ -304,10 +328,19 @@ def _write(run: Run, order: Order) -> Events:
     return []
 
 
+def _opened(batch: LabelBatch | None) -> Events:
+    if batch is None or not batch.size:
+        return []
+    payload = {"batch": batch.pk, "purpose": batch.purpose, "size": batch.size}
+    return [("batch.opened", payload)]
+
+
 def _end(run: Run, order: EndOrder) -> Events:
+    ahead.settle(run)
     Run.objects.filter(pk=run.pk).update(finished=timezone.now())
     going = Project.objects.filter(pk=run.project_id).exclude(status=Project.Status.DELETING)
     going.update(status=Project.Status.FINISHED)
+    people_report.enqueue(run.project_id)
     return [("run.finished", {"outcome": order.outcome, "reason": order.reason})]
 
 

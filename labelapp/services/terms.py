@@ -6,8 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.utils.translation import gettext as _
+
 from labelapp import choices
 from labelapp.models import Project
+from labelapp.selectors.dashboard_words import number
 
 MAX_PRICE = Decimal(100_000)
 MAX_BUDGET = Decimal(1_000_000_000)
@@ -33,16 +36,20 @@ class Terms:
         """Return what is wrong, by field; empty when all is well."""
         wrong = {}
         if not 0 < self.epsilon < 1:
-            wrong["epsilon"] = "The allowed error must lie between 0 % and 100 %, both excluded."
+            wrong["epsilon"] = _("The allowed error must lie between 0 % and 100 %, both excluded.")
         if not 0.5 <= self.confidence < 1:
-            wrong["confidence"] = "The confidence must lie between 50 % and 100 % (excluded)."
+            wrong["confidence"] = _("The confidence must lie between 50 % and 100 % (excluded).")
         for field in ("price_per_label", "compute_price_per_hour"):
             if message := _price_problem(getattr(self, field), field):
                 wrong[field] = message
         if self.currency not in CURRENCIES:
-            wrong["currency"] = f"Choose one of {', '.join(CURRENCIES)}."
+            wrong["currency"] = _("Choose one of %(currencies)s.") % {
+                "currencies": ", ".join(CURRENCIES)
+            }
         if self.budget is not None and not _is_budget(self.budget):
-            wrong["budget"] = f"A budget must lie above 0, up to {MAX_BUDGET:,}; or leave it empty."
+            wrong["budget"] = _("A budget must lie above 0, up to %(most)s; or leave it empty.") % {
+                "most": number(MAX_BUDGET)
+            }
         return wrong
 
 
@@ -52,9 +59,9 @@ def _is_budget(amount: Decimal) -> bool:
 
 def _price_problem(price: Decimal, field: str) -> str:
     if not price.is_finite() or not 0 <= price <= MAX_PRICE:
-        return f"A price must lie between 0 and {MAX_PRICE:,}."
+        return _("A price must lie between 0 and %(most)s.") % {"most": number(MAX_PRICE)}
     if round(price, 6) == 0 and field == "price_per_label":  # what the database keeps of it
-        return "A label that costs nothing leaves nothing to save: give its real price."
+        return _("A label that costs nothing leaves nothing to save: give its real price.")
     return ""
 
 
@@ -90,7 +97,7 @@ class Method:
             "cost_model": choices.COST_MODELS,
         }
         wrong = {
-            field: f"Choose one of {', '.join(names)}."
+            field: _("Choose one of %(names)s.") % {"names": ", ".join(names)}
             for field, names in known.items()
             if getattr(self, field) not in names
         }
@@ -100,7 +107,11 @@ class Method:
 
     def _rivals_problem(self) -> str:
         if unknown := sorted(set(self.rivals) - set(choices.ARCHITECTURES)):
-            return f"There is no network {', '.join(unknown)}."
+            return _("There is no network %(names)s.") % {"names": ", ".join(unknown)}
         if len({self.arch, *self.rivals}) != 1 + len(self.rivals):
-            return "Each network races once: the first one is in the race already."
-        return f"At most {MAX_RIVALS} networks." if len(self.rivals) > MAX_RIVALS else ""
+            return _("Each network races once: the first one is in the race already.")
+        return (
+            _("At most %(most)s networks.") % {"most": MAX_RIVALS}
+            if len(self.rivals) > MAX_RIVALS
+            else ""
+        )

@@ -137,6 +137,7 @@ def prepare(run: Run, job: Job, images: Path, arch: str) -> Attempt:
         "arch": arch,
         "seed": order.seed,
         "features": _wants_features(order, arch),
+        "display": arch == order.archs[0],  # the leader's is what pages show
         "device": settings.TRAINING_DEVICE or None,
         "flip": bool(run.project.settings.get("flip", True)),
         "options": {"threads": settings.TRAINER_THREADS} if settings.TRAINER_THREADS else {},
@@ -168,6 +169,7 @@ def training_set(run: Run) -> list[tuple[int, int]]:
     Labels of test marks outside B cannot get in: they have no TrainItem.
     """
     items = TrainItem.objects.filter(run=run, image__label__source=Label.Source.HUMAN)
+    items = items.filter(image__exclusion=None)
     return list(items.order_by("seq").values_list("seq", "image__label__class_index"))
 
 

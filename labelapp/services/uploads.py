@@ -13,10 +13,12 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.files.base import File
+from django.utils.translation import gettext as _
 
 from labelapp.errors import ConflictError, InvalidInputError, TooLargeError
 from labelapp.formats.archives import clean_name
 from labelapp.models import Import
+from labelapp.selectors.dashboard_words import number
 from labelapp.services.import_sources import upload_folder
 
 MAX_FILES = 2_000_000
@@ -30,13 +32,13 @@ def add_files(record: Import, files: Iterable[tuple[int, str, File[bytes]]]) -> 
     """
     items = list(files)
     _check_open(record, Import.Kind.FILES)
-    _check_room(sum(file.size for _, _, file in items))
-    if not all(0 <= position < MAX_FILES for position, _, _ in items):
-        raise InvalidInputError("A position is out of range.", positions="range")
+    _check_room(sum(file.size for *_where, file in items))
+    if not all(0 <= position < MAX_FILES for position, *_rest in items):
+        raise InvalidInputError(_("A position is out of range."), positions="range")
     folder = _folder(record, "files")
-    for position, _, file in items:
+    for position, _path, file in items:
         _write(folder / str(position), file)
-    _write_names(record, [(position, clean_name(name)) for position, name, _ in items])
+    _write_names(record, [(position, clean_name(name)) for position, name, _file in items])
     return len(items)
 
 
@@ -66,7 +68,7 @@ def add_piece(record: Import, *, offset: int, data: bytes) -> int:
     path.touch()
     have = path.stat().st_size
     if not 0 <= offset <= have:
-        raise ConflictError("A piece before this one is missing.", have=have)
+        raise ConflictError(_("A piece before this one is missing."), have=have)
     with path.open("r+b") as out:
         out.seek(offset)
         out.write(data)
@@ -82,23 +84,26 @@ def check_complete(record: Import, expected: int | None) -> None:
     else:
         have = sum(1 for path in (folder / "files").glob("*") if path.suffix != ".new")
     if expected is not None and have != expected:
-        raise ConflictError("Some of the upload has not arrived.", have=have, expected=expected)
+        raise ConflictError(_("Some of the upload has not arrived."), have=have, expected=expected)
 
 
 def _check_open(record: Import, kind: str) -> None:
     if record.kind != kind or record.state != Import.State.UPLOADING:
-        raise ConflictError("This upload takes no more files.")
+        raise ConflictError(_("This upload takes no more files."))
 
 
 def _check_room(size: int, total: int | None = None) -> None:
     """Raise TooLargeError for an upload over the limit, or one that would fill the disk."""
     if (total or size) > settings.MAX_UPLOAD_BYTES:
         limit = settings.MAX_UPLOAD_BYTES // 1024**2
-        raise TooLargeError(f"Uploads are limited to {limit:,} MB here.", limit_mb=limit)
+        raise TooLargeError(
+            _("Uploads are limited to %(limit)s MB here.") % {"limit": number(limit)},
+            limit_mb=limit,
+        )
     root = Path(settings.UPLOADS_ROOT)
     root.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(root).free - size < RESERVE_BYTES:
-        raise TooLargeError("There is not enough room left on the server's disk.")
+        raise TooLargeError(_("There is not enough room left on the server's disk."))
 
 
 def _folder(record: Import, name: str) -> Path:

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -39,7 +40,7 @@ def accounts_page(request: HttpRequest) -> HttpResponse:
 
 def _accounts(request: HttpRequest, **extra: object) -> HttpResponse:
     if not person(request).is_superuser:
-        raise ForbiddenError("Only the owner of this installation sees this page.")
+        raise ForbiddenError(_("Only the owner of this installation sees this page."))
     return render(request, "people/accounts.html", {"people": all_people(), **extra})
 
 
@@ -52,10 +53,15 @@ def account_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     except ConflictError as error:
         messages.error(request, error.message, extra_tags=error.code)
         return redirect("accounts")
-    messages.success(request, f"{who} is deactivated and signed out. Answers and earnings stay.")
+    messages.success(
+        request,
+        _("%(who)s is deactivated and signed out. Answers and earnings stay.") % {"who": who},
+    )
     if alone := [m.project.name for m in sole_owner_of(who)]:
         names = ", ".join(alone)
-        messages.warning(request, f"{who} was the only owner of: {names}.")
+        messages.warning(
+            request, _("%(who)s was the only owner of: %(names)s.") % {"who": who, "names": names}
+        )
     return redirect("accounts")
 
 
@@ -64,7 +70,7 @@ def account_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
 def account_reactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     """Let a deactivated person sign in again."""
     who = accounts.reactivate(actor=person(request), user_id=user_id)
-    messages.success(request, f"{who} can sign in again.")
+    messages.success(request, _("%(who)s can sign in again.") % {"who": who})
     return redirect("accounts")
 
 
@@ -94,13 +100,13 @@ def password_link(request: HttpRequest, token: str) -> HttpResponse:
         except InvalidInputError as problem:
             error = problem
         else:
-            messages.success(request, "The new password is set. Sign in with it.")
+            messages.success(request, _("The new password is set. Sign in with it."))
             return redirect("account_login")
     context = {"who": link.user, "error": error}
     return render(request, "account/password_link.html", context, status=400 if error else 200)
 
 
-def no_mail(request: HttpRequest, **_: object) -> HttpResponse:
+def no_mail(request: HttpRequest, **_rest: object) -> HttpResponse:
     """Say whom to ask, where allauth would send a mail."""
     return render(request, "account/no_mail.html")
 

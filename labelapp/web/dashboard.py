@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from labelapp.errors import AppError
@@ -39,21 +40,21 @@ def dashboard_json(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Right.STEER)
 def run_start(request: HttpRequest, access: Access) -> HttpResponse:
     """Start the run: people are asked for the test set."""
-    return _steer(request, access, runs.start_run, "The run has started.")
+    return _steer(request, access, runs.start_run, _("The run has started."))
 
 
 @require_POST
 @project_page(Right.STEER)
 def run_pause(request: HttpRequest, access: Access) -> HttpResponse:
     """Give out no new tasks."""
-    return _steer(request, access, runs.pause_run, "Paused: no new images are given out.")
+    return _steer(request, access, runs.pause_run, _("Paused: no new images are given out."))
 
 
 @require_POST
 @project_page(Right.STEER)
 def run_resume(request: HttpRequest, access: Access) -> HttpResponse:
     """Go on after a pause or an error."""
-    return _steer(request, access, runs.resume_run, "The run goes on.")
+    return _steer(request, access, runs.resume_run, _("The run goes on."))
 
 
 def _steer(

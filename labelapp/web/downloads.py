@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
 
 from labelapp.errors import NotFoundError
 
@@ -30,7 +31,7 @@ def file_response(
     try:
         status = path.stat()
     except OSError as error:
-        raise NotFoundError("The file is not there any more.") from error
+        raise NotFoundError(_("The file is not there any more.")) from error
     etag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'
     span = _span(request, status.st_size, etag)
     if span is None:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from labelapp import queue
@@ -92,7 +93,7 @@ def export_certificate(request: HttpRequest, access: Access) -> HttpResponse:
     """Send the certificate of a finished run as JSON."""
     found = certificate(access.project)
     if found is None:
-        raise NotFoundError("There is no certificate before the run has finished.")
+        raise NotFoundError(_("There is no certificate before the run has finished."))
     name = exports.download_name(access.project, "certificate.json")
     return HttpResponse(
         json.dumps(found, indent=2, ensure_ascii=False) + "\n",

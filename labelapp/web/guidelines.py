@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from labelapp.errors import (
@@ -61,7 +62,7 @@ def _version(access: Access, number: str) -> Guideline | None:
         found = history(access.project).filter(version=int(number)).first()
         if found is not None:
             return found
-    raise NotFoundError("There is no such version of the guidelines.")
+    raise NotFoundError(_("There is no such version of the guidelines."))
 
 
 def _form(
@@ -72,7 +73,7 @@ def _form(
 ) -> HttpResponse:
     """Show the form, with what was typed if it could not be saved."""
     if not access.may(Right.STEER):
-        raise ForbiddenError("Your role in this project does not allow this.")
+        raise ForbiddenError(_("Your role in this project does not allow this."))
     if typed is None:
         current = current_guideline(access.project)
         classes = classes_with_entries(access.project, current)
@@ -104,9 +105,13 @@ def _save(request: HttpRequest, access: Access) -> HttpResponse:
     except (ConflictError, InvalidInputError) as error:
         return _form(request, access, (text, views, version), error)
     if new is None:
-        messages.info(request, "Nothing was different, so there is no new version.")
+        messages.info(request, _("Nothing was different, so there is no new version."))
     else:
-        messages.success(request, f"Version {new.version} is saved; annotators see it from now on.")
+        messages.success(
+            request,
+            _("Version %(version)s is saved; annotators see it from now on.")
+            % {"version": new.version},
+        )
     return redirect("project_guidelines", pid=access.project.public_id)
 
 

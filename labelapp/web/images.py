@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -9,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from labelapp import queue
@@ -17,6 +20,7 @@ from labelapp.models import Import, ProjectCounter, Run
 from labelapp.rights import Right
 from labelapp.selectors.images import gallery, image_file, import_views, problems
 from labelapp.selectors.projects import Access
+from labelapp.selectors.stored_words import stored_words
 from labelapp.services import image_files, imports
 from labelapp.web import uploads
 from labelapp.web.base import person, project_page
@@ -100,7 +104,7 @@ def images_folder(request: HttpRequest, access: Access) -> HttpResponse:
     try:
         imports.start_import(access=access, kind=Import.Kind.FOLDER, source=source)
     except AppError as error:
-        messages.error(request, error.message, extra_tags=error.code)
+        messages.error(request, stored_words(error.message), extra_tags=error.code)
     return redirect("project_images", access.project.public_id)
 
 
@@ -134,16 +138,38 @@ def import_problems(request: HttpRequest, access: Access, import_id: int) -> Htt
 def image_display(request: HttpRequest, pid: str, seq: int) -> HttpResponse:
     """Send the copy that people see. Its address never shows anything else: cached for a year."""
     found = image_file(person(request), pid, _checked(seq), Right.LABEL)
-    etag = f'"{found.sha256[:32]}"'
+    return _picture(
+        request,
+        f'"{found.sha256[:32]}"',
+        lambda: (image_files.media_path(found.display_key).read_bytes(), found.display_key),
+    )
+
+
+@require_safe
+@login_required
+def image_thumb(request: HttpRequest, pid: str, seq: int) -> HttpResponse:
+    """Send the small copy that grids show; cached as the display copy is."""
+    found = image_file(person(request), pid, _checked(seq), Right.LABEL)
+    long_side = max(found.width, found.height)
+    return _picture(
+        request,
+        f'"{found.sha256[:32]}-s"',
+        lambda: image_files.thumb(pid, found.sha256, found.display_key, long_side=long_side),
+    )
+
+
+def _picture(
+    request: HttpRequest, etag: str, read: Callable[[], tuple[bytes, str]]
+) -> HttpResponse:
+    """Send the bytes that `read` returns with the key that they lie under, or "not modified"."""
     headers = {"Cache-Control": "private, max-age=31536000, immutable", "ETag": etag}
     if request.headers.get("If-None-Match") == etag:
         return HttpResponse(status=304, headers=headers)
     try:
-        data = image_files.media_path(found.display_key).read_bytes()
+        data, key = read()
     except OSError as error:
-        raise NotFoundError("The file of this image is missing.") from error
-    kind = image_files.content_type(found.display_key)
-    return HttpResponse(data, content_type=kind, headers=headers)
+        raise NotFoundError(_("The file of this image is missing.")) from error
+    return HttpResponse(data, content_type=image_files.content_type(key), headers=headers)
 
 
 @require_safe
@@ -157,7 +183,7 @@ def image_original(request: HttpRequest, pid: str, seq: int) -> HttpResponseBase
 
 def _checked(seq: int) -> int:
     if seq >= MAX_SEQ:
-        raise NotFoundError("There is no such image.")
+        raise NotFoundError(_("There is no such image."))
     return seq
 
 
@@ -171,6 +197,7 @@ urlpatterns = [
     path(f"{_PAGE}imports/<int:import_id>/continue/", import_continue, name="import_continue"),
     path(f"{_PAGE}imports/<int:import_id>/problems/", import_problems, name="import_problems"),
     path(f"{_PAGE}<int:seq>/display/", image_display, name="image_display"),
+    path(f"{_PAGE}<int:seq>/thumb/", image_thumb, name="image_thumb"),
     path(f"{_PAGE}<int:seq>/original/", image_original, name="image_original"),
     *uploads.urlpatterns,
 ]

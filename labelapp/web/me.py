@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
+from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from labelapp.errors import InvalidInputError
 from labelapp.models import User
 from labelapp.selectors.dashboard_words import money
+from labelapp.selectors.keys import own_keys
 from labelapp.selectors.me import ProjectWork, Work, my_work, totals_by_currency
-from labelapp.services import accounts
+from labelapp.selectors.quality import my_quality
+from labelapp.services import accounts, key_maps
 from labelapp.web.base import person
+from labelapp.web.languages import remember
 
 DAYS = 60  # shown per project; totals count everything
 
@@ -55,7 +62,7 @@ def me(request: HttpRequest) -> HttpResponse:
     """Show one's own images, time and earnings."""
     rows = my_work(person(request))
     context = {
-        "rows": [(row, *_shown(row)) for row in rows],
+        "rows": [(row, *_shown(row), my_quality(row.project, person(request))) for row in rows],
         "images": sum(row.total.images for row in rows),
         "time": clock(sum(row.total.active_ms for row in rows)),
         "earned": [money(amount, c) for c, amount in totals_by_currency(rows).items()],
@@ -72,9 +79,13 @@ def _shown(row: ProjectWork) -> tuple[WorkWords, list[WorkWords]]:
 @login_required
 @require_http_methods(["GET", "POST"])
 def me_settings(request: HttpRequest) -> HttpResponse:
-    """Change one's own name and colours."""
+    """Change one's own name, colours and language."""
     user, error = person(request), None
-    values = {"display_name": user.display_name, "theme": user.theme}
+    values = {
+        "display_name": user.display_name,
+        "theme": user.theme,
+        "language": user.language,
+    }
     if request.method == "POST":
         values = {key: request.POST.get(key, "") for key in values}
         try:
@@ -82,11 +93,24 @@ def me_settings(request: HttpRequest) -> HttpResponse:
         except InvalidInputError as problem:
             error = problem
         else:
-            messages.success(request, "Saved.")
-            return redirect("me_settings")
-    themes = [theme for theme, _ in User._meta.get_field("theme").choices or ()]
-    context = {"values": values, "error": error, "themes": themes}
+            return _saved(request, values["language"])
+    context = {
+        "values": values,
+        "error": error,
+        "themes": [theme for theme, _name in User._meta.get_field("theme").choices or ()],
+        "languages": settings.LANGUAGES,
+        "own_keys": own_keys(user),
+    }
     return render(request, "me/settings.html", context, status=400 if error else 200)
+
+
+def _saved(request: HttpRequest, language: str) -> HttpResponse:
+    """Go back to the page and say so in the language that was chosen just now."""
+    with translation.override(language or translation.get_language()):
+        messages.success(request, _("Saved."))
+    response = redirect("me_settings")
+    remember(response, language)
+    return response
 
 
 @login_required
@@ -99,8 +123,33 @@ def me_theme(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(there if safe else "/")  # never the name of a view
 
 
+@login_required
+@require_POST
+def me_keys(request: HttpRequest) -> HttpResponse:
+    """Keep one's own keys of the labelling page: a JSON body {scope, keys} from its script."""
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise InvalidInputError(_("The body must be a JSON object."))
+    key_maps.set_keys(user=person(request), scope=body.get("scope"), keys=body.get("keys"))
+    return JsonResponse({"ok": True})
+
+
+@login_required
+@require_POST
+def me_keys_reset(request: HttpRequest) -> HttpResponse:
+    """Take one's own keys back: of all commands, or of one project."""
+    key_maps.set_keys(user=person(request), scope=request.POST.get("scope"), keys={})
+    messages.success(request, _("The keys are as they were at the beginning."))
+    return redirect("me_settings")
+
+
 urlpatterns: list[URLPattern] = [
     path("me/", me, name="me"),
     path("me/settings/", me_settings, name="me_settings"),
     path("me/theme/", me_theme, name="me_theme"),
+    path("me/keys/", me_keys, name="me_keys"),
+    path("me/keys/reset/", me_keys_reset, name="me_keys_reset"),
 ]

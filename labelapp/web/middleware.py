@@ -7,8 +7,10 @@ from collections.abc import Callable
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from labelapp.errors import AppError, InvalidInputError, NotFoundError, TooLargeError
+from labelapp.selectors.stored_words import stored_words
 
 
 class AppErrorMiddleware:
@@ -21,21 +23,22 @@ class AppErrorMiddleware:
         """Pass the request on."""
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+    def process_view(self, request: HttpRequest, *_rest: object) -> HttpResponse | None:
         """Refuse NUL in addresses and forms: SQLite would keep it, PostgreSQL breaks on it."""
         if "\x00" in request.path_info:
-            return self.process_exception(request, NotFoundError("There is nothing here."))
-        if any("\x00" in value for _, values in request.POST.lists() for value in values):
-            problem = InvalidInputError("A text holds a character that cannot be stored (NUL).")
+            return self.process_exception(request, NotFoundError(_("There is nothing here.")))
+        if any("\x00" in value for _name, values in request.POST.lists() for value in values):
+            problem = InvalidInputError(_("A text holds a character that cannot be stored (NUL)."))
             return self.process_exception(request, problem)
         return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer an AppError; leave everything else to Django."""
         if isinstance(error, RequestDataTooBig):
-            error = TooLargeError("This request is too large: send it in smaller parts.")
+            error = TooLargeError(_("This request is too large: send it in smaller parts."))
         if not isinstance(error, AppError):
             return None
+        error.message = stored_words(error.message)  # parsers are plain Python: they say English
         if request.headers.get("Accept", "").startswith("application/json"):
             return JsonResponse(error.as_dict(), status=error.status)
         template = (

@@ -7,6 +7,8 @@ from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -21,7 +23,7 @@ from labelapp.selectors.people import (
     open_invitations,
 )
 from labelapp.selectors.projects import Access
-from labelapp.services import accounts, people
+from labelapp.services import accounts, pauses, people
 from labelapp.services.people import Joined
 from labelapp.web.base import person, project_page
 
@@ -44,7 +46,7 @@ def project_people(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _invite(request: HttpRequest, access: Access) -> str:
     days = request.POST.get("days", "")
-    _, token = people.create_invitation(
+    _made, token = people.create_invitation(
         access=access,
         role=request.POST.get("role", ""),
         note=request.POST.get("note", ""),
@@ -78,7 +80,7 @@ def member_role(request: HttpRequest, access: Access, user_id: int) -> HttpRespo
     except ConflictError as error:
         messages.error(request, error.message, extra_tags=error.code)
     else:
-        messages.success(request, "The role is changed.")
+        messages.success(request, _("The role is changed."))
     return redirect("project_people", pid=access.project.public_id)
 
 
@@ -91,9 +93,37 @@ def member_remove(request: HttpRequest, access: Access, user_id: int) -> HttpRes
     except ConflictError as error:
         messages.error(request, error.message, extra_tags=error.code)
     else:
-        messages.success(request, "Removed. Answers and earnings stay; open tasks are free again.")
+        messages.success(
+            request, _("Removed. Answers and earnings stay; open tasks are free again.")
+        )
     if user_id == access.user.pk:
         return redirect("projects")
+    return redirect("project_people", pid=access.project.public_id)
+
+
+@require_POST
+@project_page(Right.MANAGE_PEOPLE)
+def member_pause(request: HttpRequest, access: Access, user_id: int) -> HttpResponse:
+    """Give a member no more images."""
+    try:
+        pauses.pause(access=access, user_id=user_id, reason=request.POST.get("reason", ""))
+    except ConflictError as error:
+        messages.error(request, error.message, extra_tags=error.code)
+    else:
+        messages.success(request, _("Paused. Nothing that they answered is lost."))
+    return redirect("project_people", pid=access.project.public_id)
+
+
+@require_POST
+@project_page(Right.MANAGE_PEOPLE)
+def member_resume(request: HttpRequest, access: Access, user_id: int) -> HttpResponse:
+    """Give a paused member images again."""
+    try:
+        pauses.resume(access=access, user_id=user_id)
+    except ConflictError as error:
+        messages.error(request, error.message, extra_tags=error.code)
+    else:
+        messages.success(request, _("They get images again; earlier gold no longer counts."))
     return redirect("project_people", pid=access.project.public_id)
 
 
@@ -102,7 +132,7 @@ def member_remove(request: HttpRequest, access: Access, user_id: int) -> HttpRes
 def invitation_revoke(request: HttpRequest, access: Access, invitation_id: int) -> HttpResponse:
     """Make an invitation's link stop working."""
     people.revoke_invitation(access=access, invitation_id=invitation_id)
-    messages.success(request, "The link no longer works.")
+    messages.success(request, _("The link no longer works."))
     return redirect("project_people", pid=access.project.public_id)
 
 
@@ -144,24 +174,44 @@ def _invitation_page(
 def _welcome(request: HttpRequest, joined: Joined) -> HttpResponse:
     name = joined.project.name
     if joined.changed:
-        messages.success(request, f"Welcome to {name}. You are {_article(joined.role)} here.")
+        messages.success(request, _WELCOME[Role(joined.role)] % {"name": name})
     else:
-        messages.info(
-            request,
-            f"You are already {_article(joined.role)} in {name}: nothing has changed, and the "
-            "link still works for somebody else.",
-        )
+        messages.info(request, _ALREADY[Role(joined.role)] % {"name": name})
     return redirect("project", pid=joined.project.public_id)
 
 
-def _article(role: str) -> str:
-    return f"{'a' if role == 'manager' else 'an'} {role}"
+_WELCOME = {
+    Role.OWNER: gettext_lazy("Welcome to %(name)s. You are an owner here."),
+    Role.MANAGER: gettext_lazy("Welcome to %(name)s. You are a manager here."),
+    Role.REVIEWER: gettext_lazy("Welcome to %(name)s. You are a reviewer here."),
+    Role.ANNOTATOR: gettext_lazy("Welcome to %(name)s. You are an annotator here."),
+}
+_ALREADY = {
+    Role.OWNER: gettext_lazy(
+        "You are already an owner in %(name)s: nothing has changed, and the link still works for "
+        "somebody else."
+    ),
+    Role.MANAGER: gettext_lazy(
+        "You are already a manager in %(name)s: nothing has changed, and the link still works for "
+        "somebody else."
+    ),
+    Role.REVIEWER: gettext_lazy(
+        "You are already a reviewer in %(name)s: nothing has changed, and the link still works for "
+        "somebody else."
+    ),
+    Role.ANNOTATOR: gettext_lazy(
+        "You are already an annotator in %(name)s: nothing has changed, and the link still works "
+        "for somebody else."
+    ),
+}
 
 
 urlpatterns: list[URLPattern] = [
     path("p/<str:pid>/people/", project_people, name="project_people"),
     path("p/<str:pid>/people/<int:user_id>/role/", member_role, name="member_role"),
     path("p/<str:pid>/people/<int:user_id>/remove/", member_remove, name="member_remove"),
+    path("p/<str:pid>/people/<int:user_id>/pause/", member_pause, name="member_pause"),
+    path("p/<str:pid>/people/<int:user_id>/resume/", member_resume, name="member_resume"),
     path(
         "p/<str:pid>/invitations/<int:invitation_id>/revoke/",
         invitation_revoke,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from labelapp import choices
 from labelapp.errors import InvalidInputError
@@ -16,10 +17,19 @@ from labelapp.selectors.dashboard_words import share
 from labelapp.services.class_lists import check_names, split_names
 from labelapp.services.terms import CURRENCIES, Method, Terms
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
-def _choice(label: str, help_text: str, names: dict[str, str]) -> forms.ChoiceField:
+
+def _words(names: dict[str, str]) -> list[tuple[str, StrOrPromise]]:
+    return [(name, _(words)) for name, words in names.items()]
+
+
+def _choice(
+    label: StrOrPromise, help_text: StrOrPromise, names: dict[str, str]
+) -> forms.ChoiceField:
     return forms.ChoiceField(
-        required=False, label=label, help_text=help_text, choices=list(names.items())
+        required=False, label=label, help_text=help_text, choices=_words(names)
     )
 
 
@@ -31,9 +41,11 @@ class NameForm(forms.Form):
 
     name = forms.CharField(
         max_length=120,
-        label="Name",
-        help_text="What your team calls this data set.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Birds of the delta"}),
+        label=_("Name"),
+        help_text=_("What your team calls this data set."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "placeholder": _("Birds of the delta")}
+        ),
     )
 
     def complain(self, wrong: Mapping[str, object]) -> None:
@@ -47,34 +59,42 @@ class TermsForm(NameForm):
     """A project's promise and prices. The service checks the values; this only reads them."""
 
     epsilon = forms.FloatField(
-        label="Wrong labels allowed, at most",
-        help_text="The promise on the finished data set. Smaller means that people label more and "
-        "the machine less, so it costs more; 5 % is a common choice.",
+        label=_("Wrong labels allowed, at most"),
+        help_text=_(
+            "The promise on the finished data set. Smaller means that people label more and "
+            "the machine less, so it costs more; 5 % is a common choice."
+        ),
         widget=forms.NumberInput(attrs={"step": "any", "min": "0", "max": "100"}),
     )
     confidence = forms.FloatField(
-        label="How sure the promise must be",
-        help_text="At 95 %, one project in twenty may by bad luck exceed the share above. Higher "
-        "needs more labels by people.",
+        label=_("How sure the promise must be"),
+        help_text=_(
+            "At 95 %, one project in twenty may by bad luck exceed the share above. Higher "
+            "needs more labels by people."
+        ),
         widget=forms.NumberInput(attrs={"step": "any", "min": "50", "max": "100"}),
     )
     price_per_label = forms.DecimalField(
-        label="Price of one label by people",
-        help_text="What you pay for one answer. Annotators see what they have earned.",
+        label=_("Price of one label by people"),
+        help_text=_("What you pay for one answer. Annotators see what they have earned."),
         widget=forms.NumberInput(attrs={"step": "any", "min": "0"}),
     )
     compute_price_per_hour = forms.DecimalField(
-        label="Price of one hour of computing",
-        help_text="Each training is charged with it. A dear hour makes the engine train less "
-        "often; 0 if the machine stands there anyway.",
+        label=_("Price of one hour of computing"),
+        help_text=_(
+            "Each training is charged with it. A dear hour makes the engine train less "
+            "often; 0 if the machine stands there anyway."
+        ),
         widget=forms.NumberInput(attrs={"step": "any", "min": "0"}),
     )
-    currency = forms.ChoiceField(label="Currency", choices=[(c, c) for c in CURRENCIES])
+    currency = forms.ChoiceField(label=_("Currency"), choices=[(c, c) for c in CURRENCIES])
     budget = forms.DecimalField(
         required=False,
-        label="Budget",
-        help_text="Empty: the promise is kept at whatever it costs. If the money does not "
-        "suffice for the promise, the error is made as small as it allows and is stated.",
+        label=_("Budget"),
+        help_text=_(
+            "Empty: the promise is kept at whatever it costs. If the money does not "
+            "suffice for the promise, the error is made as small as it allows and is stated."
+        ),
         widget=forms.NumberInput(attrs={"step": "any", "min": "0"}),
     )
 
@@ -112,45 +132,55 @@ class ProjectForm(TermsForm):
     """What defines a project, before its run starts."""
 
     classes = forms.CharField(
-        label="Classes",
-        help_text="Paste the list: one per line, or separated by commas. Each image gets exactly "
-        "one of them. The order fixes the keys, so put the frequent ones first.",
-        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false", "placeholder": "cat\ndog"}),
+        label=_("Classes"),
+        help_text=_(
+            "Paste the list: one per line, or separated by commas. Each image gets exactly "
+            "one of them. The order fixes the keys, so put the frequent ones first."
+        ),
+        widget=forms.Textarea(
+            attrs={"rows": 8, "spellcheck": "false", "placeholder": _("cat\ndog")}
+        ),
     )
     certificate = forms.ChoiceField(
         required=False,
-        label="How the promise is kept",
-        help_text="Before the end, people look at a random part of what the machine labelled, "
-        "usually a few hundred images, until the promise is proven or the machine gets less to "
-        "label. Without that check the error is estimated from images that also steered the run.",
-        choices=list(choices.CERTIFICATES.items()),
+        label=_("How the promise is kept"),
+        help_text=_(
+            "Before the end, people look at a random part of what the machine labelled, "
+            "usually a few hundred images, until the promise is proven or the machine gets less to "
+            "label. Without that check the error is estimated from images that also steered the run."
+        ),
+        choices=_words(choices.CERTIFICATES),
         widget=forms.RadioSelect,
     )
     acquisition = _choice(
-        "What people label next", "Margin is the best start.", choices.ACQUISITIONS
+        _("What people label next"), _("Margin is the best start."), choices.ACQUISITIONS
     )
     certainty = _choice(
-        "What the machine is sure of", "The order in which it may label.", choices.CERTAINTIES
+        _("What the machine is sure of"), _("The order in which it may label."), choices.CERTAINTIES
     )
-    arch = _choice("Network", "What is trained.", choices.ARCHITECTURES)
+    arch = _choice(_("Network"), _("What is trained."), choices.ARCHITECTURES)
     rivals = forms.MultipleChoiceField(
         required=False,
-        label="Networks that race with it",
-        help_text="Each is trained every round, and paid, until it is unlikely to be the cheapest.",
-        choices=list(choices.ARCHITECTURES.items()),
+        label=_("Networks that race with it"),
+        help_text=_(
+            "Each is trained every round, and paid, until it is unlikely to be the cheapest."
+        ),
+        choices=_words(choices.ARCHITECTURES),
         widget=forms.CheckboxSelectMultiple,
     )
     curve_model = _choice(
-        "How the error is forecast", "From the trainings so far.", choices.CURVE_MODELS
+        _("How the error is forecast"), _("From the trainings so far."), choices.CURVE_MODELS
     )
     cost_model = _choice(
-        "How training times are forecast", "From the trainings so far.", choices.COST_MODELS
+        _("How training times are forecast"), _("From the trainings so far."), choices.COST_MODELS
     )
     flip = forms.BooleanField(
         required=False,
-        label="Images may be mirrored",
-        help_text="Training then shows each image also mirrored, left for right, which helps with "
-        "animals and things, and harms with letters, digits, and anything that has a side.",
+        label=_("Images may be mirrored"),
+        help_text=_(
+            "Training then shows each image also mirrored, left for right, which helps with "
+            "animals and things, and harms with letters, digits, and anything that has a side."
+        ),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -207,31 +237,38 @@ def initial_of(project: Project) -> dict[str, Any]:
     }
 
 
-def fixed_facts(project: Project, *, terms: bool) -> list[tuple[str, str]]:
+def fixed_facts(project: Project, *, terms: bool) -> list[tuple[StrOrPromise, StrOrPromise]]:
     """Return in words what cannot change any more; with `terms` promise and prices, too."""
-    rivals = ", ".join(choices.ARCHITECTURES.get(name, name) for name in project.rivals) or "none"
-    facts = [
-        ("How the promise is kept", choices.CERTIFICATES[project.certificate]),
-        ("Images may be mirrored", "yes" if project.settings.get("flip") else "no"),
-        ("What people label next", choices.ACQUISITIONS[project.acquisition]),
-        ("What the machine is sure of", choices.CERTAINTIES[project.certainty]),
-        ("Network", choices.ARCHITECTURES.get(project.arch, project.arch)),
-        ("Networks that race with it", rivals),
-        ("How the error is forecast", choices.CURVE_MODELS[project.curve_model]),
-        ("How training times are forecast", choices.COST_MODELS[project.cost_model]),
+    rivals = ", ".join(str(_network(name)) for name in project.rivals)
+    facts: list[tuple[StrOrPromise, StrOrPromise]] = [
+        (_("How the promise is kept"), _(choices.CERTIFICATES[project.certificate])),
+        (_("Images may be mirrored"), _("yes") if project.settings.get("flip") else _("no")),
+        (_("What people label next"), _(choices.ACQUISITIONS[project.acquisition])),
+        (_("What the machine is sure of"), _(choices.CERTAINTIES[project.certainty])),
+        (_("Network"), _network(project.arch)),
+        (_("Networks that race with it"), rivals or _("none")),
+        (_("How the error is forecast"), _(choices.CURVE_MODELS[project.curve_model])),
+        (_("How training times are forecast"), _(choices.COST_MODELS[project.cost_model])),
     ]
     return _terms_facts(project) + facts if terms else facts
 
 
-def _terms_facts(project: Project) -> list[tuple[str, str]]:
+def _network(name: str) -> StrOrPromise:
+    return _(choices.ARCHITECTURES.get(name, name))
+
+
+def _terms_facts(project: Project) -> list[tuple[StrOrPromise, StrOrPromise]]:
     currency = project.currency
-    budget = "none" if project.budget is None else f"{plain(project.budget)} {currency}"
+    budget = _("none") if project.budget is None else f"{plain(project.budget)} {currency}"
     return [
-        ("Wrong labels allowed, at most", share(project.epsilon)),
-        ("How sure the promise must be", share(project.confidence)),
-        ("Price of one label by people", f"{plain(project.price_per_label)} {currency}"),
-        ("Price of one hour of computing", f"{plain(project.compute_price_per_hour)} {currency}"),
-        ("Budget", budget),
+        (_("Wrong labels allowed, at most"), share(project.epsilon)),
+        (_("How sure the promise must be"), share(project.confidence)),
+        (_("Price of one label by people"), f"{plain(project.price_per_label)} {currency}"),
+        (
+            _("Price of one hour of computing"),
+            f"{plain(project.compute_price_per_hour)} {currency}",
+        ),
+        (_("Budget"), budget),
     ]
 
 

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from labelapp.errors import AppError, ForbiddenError, InvalidInputError
@@ -69,7 +70,9 @@ def project_menu(request: HttpRequest) -> HttpResponse:
 def project_new(request: HttpRequest) -> HttpResponse:
     """Make a project, then go on to its images."""
     if not may_create_projects(person(request)):
-        raise ForbiddenError("Annotators do not make projects: ask the owner of this installation.")
+        raise ForbiddenError(
+            _("Annotators do not make projects: ask the owner of this installation.")
+        )
     form = ProjectForm(request.POST or None, initial=NEW_PROJECT)
     if request.method == "POST" and form.is_valid():
         try:
@@ -77,7 +80,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
         except InvalidInputError as error:
             form.complain(error.fields)
         else:
-            messages.success(request, "The project is made. Next: its images.")
+            messages.success(request, _("The project is made. Next: its images."))
             return redirect("project_images", pid=project.public_id)
     status = 400 if form.errors else 200
     return render(request, "projects/new.html", {"form": form}, status=status)
@@ -153,12 +156,12 @@ def _save(access: Access, form: NameForm) -> str:
             method=form.method(),
             flip=form.cleaned_data["flip"],
         )
-        return "Saved."
+        return _("Saved.")
     changed = isinstance(form, RunForm) and run_settings.change_settings(
         access=access, terms=form.terms()
     )
     projects.rename_project(access=access, name=form.cleaned_data["name"])
-    return "Saved. The engine's next plan uses the new values." if changed else "Saved."
+    return _("Saved. The engine's next plan uses the new values.") if changed else _("Saved.")
 
 
 def _settings_context(access: Access, form: NameForm, stage: Stage) -> dict[str, object]:
@@ -182,10 +185,12 @@ def project_archive(request: HttpRequest, access: Access) -> HttpResponse:
     """Archive the project (`archived=1`) or bring it back (`archived=0`)."""
     if request.POST.get("archived") == "0":
         projects.restore_project(access=access)
-        messages.success(request, "The project is back. If it was running, resume it.")
+        messages.success(request, _("The project is back. If it was running, resume it."))
         return redirect("project_settings", pid=access.project.public_id)
     projects.archive_project(access=access)
-    messages.success(request, f"{access.project.name} is archived; nothing of it is lost.")
+    messages.success(
+        request, _("%(name)s is archived; nothing of it is lost.") % {"name": access.project.name}
+    )
     return redirect("projects")
 
 
@@ -198,7 +203,7 @@ def project_delete(request: HttpRequest, access: Access) -> HttpResponse:
     except InvalidInputError as error:
         messages.error(request, error.message, extra_tags=error.code)
         return redirect("project_settings", pid=access.project.public_id)
-    messages.success(request, f"{access.project.name} is deleted.")
+    messages.success(request, _("%(name)s is deleted.") % {"name": access.project.name})
     return redirect("projects")
 
 
@@ -207,7 +212,9 @@ def project_delete(request: HttpRequest, access: Access) -> HttpResponse:
 def project_leave(request: HttpRequest, access: Access) -> HttpResponse:
     """Leave a project; answers and earnings stay."""
     people.remove_member(access=access, user_id=person(request).pk)
-    messages.success(request, f"You have left {access.project.name}. Your earnings stay.")
+    messages.success(
+        request, _("You have left %(name)s. Your earnings stay.") % {"name": access.project.name}
+    )
     return redirect("projects")
 
 

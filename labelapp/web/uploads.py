@@ -11,12 +11,14 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from labelapp.errors import AppError, InvalidInputError
 from labelapp.models import Import
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
+from labelapp.selectors.stored_words import stored_words
 from labelapp.services import imports, uploads
 from labelapp.web.base import project_page
 
@@ -34,7 +36,7 @@ def images_upload(request: HttpRequest, access: Access) -> HttpResponse:
         if others or not zips:
             imports.start_import(access=access, kind=Import.Kind.FILES, files=others)
     except AppError as error:
-        messages.error(request, error.message, extra_tags=error.code)
+        messages.error(request, stored_words(error.message), extra_tags=error.code)
     return redirect("project_images", access.project.public_id)
 
 
@@ -59,7 +61,7 @@ def upload_files(request: HttpRequest, access: Access, import_id: int) -> HttpRe
     positions = request.POST.getlist("positions")
     paths = request.POST.getlist("paths")
     if not files or not len(files) == len(positions) == len(paths):
-        raise InvalidInputError("Each file needs its position and its path.", files=len(files))
+        raise InvalidInputError(_("Each file needs its position and its path."), files=len(files))
     numbers = [_number(text) for text in positions]
     count = uploads.add_files(record, zip(numbers, paths, files, strict=True))
     return JsonResponse({"ok": True, "files": count})
@@ -86,7 +88,7 @@ def upload_finish(request: HttpRequest, access: Access, import_id: int) -> HttpR
 
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > 15:
-        raise InvalidInputError("This must be a whole number.", value=text[:40])
+        raise InvalidInputError(_("This must be a whole number."), value=text[:40])
     return int(text)
 
 

@@ -1,0 +1,109 @@
+"""The bridge's reading half: rows and score files -> the arrays that mcal_engine takes.
+
+Reads only. NumPy and the engine are imported inside the functions, as in `labelapp.engine`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labelapp.models import AheadItem, Exclusion, Label, Run, TestMark, TrainItem
+from labelapp.orders import Frozen, Training
+
+if TYPE_CHECKING:
+    from mcal_engine import types as t
+
+HISTOGRAM_BINS = 20
+
+
+def pool_of(run: Run) -> t.Pool:
+    """Return B, T, the human labels, and the images excluded or asked for ahead of their batch."""
+    import numpy as np  # noqa: PLC0415
+
+    from mcal_engine import types  # noqa: PLC0415
+
+    labels = np.full(run.n, -1, dtype=np.int64)
+    human = Label.objects.filter(
+        project_id=run.project_id, source=Label.Source.HUMAN, seq__lt=run.n
+    )
+    for seq, index in human.values_list("seq", "class_index").iterator(chunk_size=10_000):
+        labels[seq] = index
+    train = TrainItem.objects.filter(run=run).values_list("seq", flat=True)
+    marked = TestMark.objects.filter(run=run).values_list("seq", flat=True)
+    unusable = Exclusion.objects.filter(project_id=run.project_id, seq__lt=run.n)
+    excluded = unusable.values_list("seq", flat=True)
+    waiting = AheadItem.objects.filter(batch__run=run).exclude(batch__purpose="train")
+    early = waiting.values_list("seq", flat=True)
+    return types.Pool(
+        train=_mask(run.n, list(train)),
+        marked=_mask(run.n, list(marked)),
+        labels=labels,
+        excluded=_mask(run.n, list(excluded)),
+        ahead=_mask(run.n, list(early)),
+    )
+
+
+def _mask(n: int, items: list[int]) -> t.BoolArray:
+    import numpy as np  # noqa: PLC0415
+
+    mask = np.zeros(n, dtype=np.bool_)
+    mask[items] = True
+    return mask
+
+
+def scores_of(model: Training | Frozen) -> t.Scores:
+    """Return a stored model's view of every image."""
+    from mcal_engine import types  # noqa: PLC0415
+
+    return types.Scores(
+        pred=_array(model.folder, "pred"),
+        uncertainty=_array(model.folder, "uncertainty"),
+        model=model.sha256,
+        least=_array(model.folder, "least"),
+        entropy=_array(model.folder, "entropy"),
+        features=_array(model.folder, "features"),
+    )
+
+
+def _array(folder: Path, name: str) -> Any:
+    """Return a score array, None where the training left none of this name.
+
+    Features stay on disk until somebody looks at them: pages have them, M(.) seldom needs them.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    path = folder / f"{name}.npy"
+    if not path.exists():
+        return None
+    if name == "features":
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.load(path, allow_pickle=False)
+
+
+def measured_of(training: Training, scores: t.Scores) -> t.Measured:
+    """Return what the engine is told of a training."""
+    from mcal_engine import types  # noqa: PLC0415
+
+    return types.Measured(
+        arch=training.arch,
+        scores=scores,
+        train_seconds=training.train_seconds,
+        score_seconds=training.score_seconds,
+        samples_shown=training.samples_shown,
+        device=training.device,
+    )
+
+
+def histogram_of(pool: t.Pool, scores: t.Scores) -> dict[str, Any]:
+    """Count T's images by margin, right and wrong apart: what the margin threshold separates."""
+    import numpy as np  # noqa: PLC0415
+
+    edges = np.linspace(0.0, 1.0, HISTOGRAM_BINS + 1)
+    margin = np.clip(1.0 - scores.uncertainty[pool.test], 0.0, 1.0)
+    right = ((scores.pred == pool.labels) & ~pool.excluded)[pool.test]
+    return {
+        "edges": [round(float(edge), 6) for edge in edges],
+        "right": np.histogram(margin[right], edges)[0].tolist(),
+        "wrong": np.histogram(margin[~right], edges)[0].tolist(),
+    }
