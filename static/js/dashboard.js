@@ -7,13 +7,22 @@ import { curves } from "./dashboard_curves.js";
 import { cost } from "./dashboard_cost.js";
 import { history } from "./dashboard_history.js";
 import { margins } from "./dashboard_margins.js";
-import { relativeTime } from "./shell.js";
+import { gettext } from "./i18n.js";
+import { localTime, relativeTime } from "./shell.js";
 
 const KINDS = { curves, cost, history, margins };
 const LINK = {
-  live: ["Live", "badge badge-ok", "Changes appear by themselves."],
-  away: ["Reconnecting", "badge badge-warn", "No connection to the server; what you see may be old."],
-  closed: ["Not live", "badge badge-danger", "You can no longer see this project. Reload the page."],
+  live: [gettext("Live"), "badge badge-ok", gettext("Changes appear by themselves.")],
+  away: [
+    gettext("Reconnecting"),
+    "badge badge-warn",
+    gettext("No connection to the server; what you see may be old."),
+  ],
+  closed: [
+    gettext("Not live"),
+    "badge badge-danger",
+    gettext("You can no longer see this project. Reload the page."),
+  ],
 };
 
 const root = document.getElementById("dashboard");
@@ -43,7 +52,7 @@ function swap(name, html) {
   for (const time of place.querySelectorAll("time[data-relative]")) {
     const date = new Date(time.dateTime);
     time.textContent = relativeTime(date);
-    time.title = date.toLocaleString();
+    time.title = localTime(date);
   }
 }
 

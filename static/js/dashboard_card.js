@@ -4,6 +4,7 @@
 // { plot: uPlot options, rows: uPlot data, draw(pen), before?(pen), readout(index) }.
 
 import { Pen, readTheme } from "./dashboard_plot.js";
+import { gettext } from "./i18n.js";
 
 export class ChartCard {
   constructor(element, kind, fileName) {
@@ -120,7 +121,7 @@ export class ChartCard {
       const cell = document.createElement("th");
       cell.scope = "col";
       cell.className = "num";
-      cell.textContent = name;
+      cell.textContent = gettext(name);
       top.append(cell);
     }
     const body = table.createTBody();

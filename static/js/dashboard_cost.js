@@ -1,7 +1,8 @@
 // C(B): what the whole data set costs if training goes on up to B images.
 
-import { compact, count, money, nearest } from "./dashboard_format.js";
+import { compact, count, money, nearest, rich } from "./dashboard_format.js";
 import { axis, fade, logTicks } from "./dashboard_plot.js";
+import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
 const plain = { spanGaps: true, points: { show: false } };
 
@@ -13,7 +14,7 @@ function nameLine(pen, data, values, words, colour, up, bold) {
 
 export const cost = {
   empty(data) {
-    return data.grid.length ? "" : "The cost of going on can be forecast after three trainings.";
+    return data.grid.length ? "" : gettext("The cost of going on can be forecast after three trainings.");
   },
 
   spec(data, theme) {
@@ -35,43 +36,50 @@ export const cost = {
           y: { range: [0, top] },
         },
         axes: [
-          axis(theme, { scale: "x", side: 2, size: 34, label: "training images |B| (log)", format: compact, ticks: logTicks }),
-          axis(theme, { scale: "y", side: 3, size: 60, label: `total cost, ${currency}`, format: (v) => money(v, currency, true) }),
+          axis(theme, { scale: "x", side: 2, size: 34, label: gettext("training images |B| (log)"), format: compact, ticks: logTicks }),
+          axis(theme, { scale: "y", side: 3, size: 60, label: interpolate(gettext("total cost, %(currency)s"), { currency }), format: (v) => money(v, currency, true) }),
         ],
       },
       before(pen) {
         if (strip) pen.strip(data.b_opt.low, data.b_opt.high, theme.band);
       },
       draw(pen) {
-        pen.level(data.human_only, `people alone ${money(data.human_only, currency)}`, theme.human);
+        pen.level(data.human_only, interpolate(gettext("people alone %(money)s"), { money: money(data.human_only, currency) }), theme.human);
         if (best) pen.point(data.b_opt.value, data.c_star.value, data.c_star.low, data.c_star.high, theme.fg, { size: 5 });
-        pen.upright(data.present, `now ${count(data.present)}`, theme.fg, { dash: [] });
+        pen.upright(data.present, interpolate(gettext("now %(n)s"), { n: count(data.present) }), theme.fg, { dash: [] });
         if (best && data.b_opt.value > data.present) {
-          pen.upright(data.b_opt.value, `cheapest ${count(data.b_opt.value)}: ${money(data.c_star.value, currency)}`, theme.fg);
+          const values = { n: count(data.b_opt.value), money: money(data.c_star.value, currency) };
+          pen.upright(data.b_opt.value, interpolate(gettext("cheapest %(n)s: %(money)s"), values), theme.fg);
         }
-        nameLine(pen, data, data.total, "total", theme.fg, 14, true);
-        nameLine(pen, data, data.labels, "labels by people", theme.human, -13);
-        nameLine(pen, data, data.compute, "compute", theme.muted, 10);
+        nameLine(pen, data, data.total, gettext("total"), theme.fg, 14, true);
+        nameLine(pen, data, data.labels, gettext("labels by people"), theme.human, -13);
+        nameLine(pen, data, data.compute, gettext("compute"), theme.muted, 10);
       },
       readout(index) {
         if (index == null) {
-          const stop = money(data.stop_now, currency);
-          return ["Stopping now would cost ", [stop], ` in all.${strip ? " The strip is where the cheapest size lies, 80\u00a0% sure." : ""}`];
+          const stop = rich(gettext("Stopping now would cost <b>%(money)s</b> in all."), { money: money(data.stop_now, currency) });
+          return strip ? [...stop, " ", gettext("The strip is where the cheapest size lies, 80\u00a0% sure.")] : stop;
         }
         const at = nearest(data.grid, data.grid[index]);
-        return [
-          [`${count(data.grid[at])} training images: `],
-          ["total "], `${money(data.total[at], currency)}; `,
-          ["labels "], `${money(data.labels[at], currency)}; `,
-          ["compute "], money(data.compute[at], currency),
-        ];
+        return rich(
+          gettext("<b>%(n)s training images:</b> <b>total</b> %(total)s; <b>labels</b> %(labels)s; <b>compute</b> %(compute)s"),
+          {
+            n: count(data.grid[at]),
+            total: money(data.total[at], currency),
+            labels: money(data.labels[at], currency),
+            compute: money(data.compute[at], currency),
+          },
+        );
       },
     };
   },
 
   table(data) {
     return {
-      head: ["training images", "total", "labels", "compute", "currency"],
+      head: [
+        gettext_noop("training images"), gettext_noop("total"), gettext_noop("labels"),
+        gettext_noop("compute"), gettext_noop("currency"),
+      ],
       rows: data.grid.map((size, at) => [size, data.total[at], data.labels[at], data.compute[at], data.currency]),
     };
   },

@@ -1,7 +1,8 @@
 // Error inside the machine-labelled set, by training size, for a few shares theta.
 
-import { compact, count, percent } from "./dashboard_format.js";
+import { compact, count, hundredths, percent, rich } from "./dashboard_format.js";
 import { axis, fade, logTicks } from "./dashboard_plot.js";
+import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
 const same = (a, b) => Math.abs(a - b) < 1e-9;
 
@@ -61,7 +62,8 @@ function nameLine(pen, data, index, colour, bold) {
   const line = data.median[index] ?? [];
   const y = line.length ? line.at(-1) : last && height(last);
   if (!y) return;
-  const words = `θ ${data.thetas[index].toFixed(2)}${bold ? " (plan)" : ""}`;
+  const theta = `θ ${hundredths(data.thetas[index])}`;
+  const words = bold ? interpolate(gettext("%(theta)s (plan)"), { theta }) : theta;
   const x = pen.x(data.grid.at(-1) ?? last[0]);
   const low = pen.box.top + pen.box.height - 10 * pen.ratio;
   pen.text(words, x, Math.min(pen.y(y) - 10 * pen.ratio, low), colour, { align: "right", bold });
@@ -70,23 +72,40 @@ function nameLine(pen, data, index, colour, bold) {
 function readout(data, indices, x, index) {
   if (index == null) {
     const limit = data.limit.theta
-      ? `At θ ${data.limit.theta.toFixed(2)} the target allows the red line. `
-      : "The fit needs three trainings. ";
-    return [limit, "Hollow points: no error was seen. Point at the chart for exact values."];
+      ? interpolate(gettext("At θ %(theta)s the target allows the red line."), { theta: hundredths(data.limit.theta) })
+      : gettext("The fit needs three trainings.");
+    return [limit, " ", gettext("Hollow points: no error was seen. Point at the chart for exact values.")];
   }
   const size = x[index];
-  const parts = [[`${count(size)} training images: `]];
+  const parts = rich(gettext("<b>%(n)s training images:</b>"), { n: count(size) });
   for (const i of indices) {
     const point = data.points[i].find((p) => p[0] === size);
     const at = data.grid.indexOf(size);
     if (!point && at < 0) continue;
-    parts.push([`θ ${data.thetas[i].toFixed(2)} `]);
-    if (point) parts.push(`${point[1]} of ${point[2]} wrong, ${percent(point[3])} (${percent(point[4])} to ${percent(point[5])}); `);
-    else parts.push(`${size > data.present ? "forecast" : "fit"} ${percent(data.median[i][at])} (${percent(data.low[i][at])} to ${percent(data.high[i][at])}); `);
+    parts.push(" ", ...rich(...valuesAt(data, i, at, point)));
   }
   const at = data.limit.x.indexOf(size);
-  if (at >= 0) parts.push(`allowed at θ ${data.limit.theta.toFixed(2)}: ${percent(data.limit.y[at])}`);
+  if (at >= 0) {
+    const values = { theta: hundredths(data.limit.theta), share: percent(data.limit.y[at]) };
+    parts.push(" ", interpolate(gettext("allowed at θ %(theta)s: %(share)s"), values));
+  }
   return parts;
+}
+
+/** What is known of one line at one size: words, and the values that they want. */
+function valuesAt(data, index, at, point) {
+  const theta = hundredths(data.thetas[index]);
+  if (point) {
+    const [, errors, marks, share, low, high] = point;
+    const values = { theta, errors: count(errors), marks: count(marks), share: percent(share), low: percent(low), high: percent(high) };
+    return [gettext("<b>θ %(theta)s</b> %(errors)s of %(marks)s wrong, %(share)s (%(low)s to %(high)s);"), values];
+  }
+  const [share, low, high] = [data.median, data.low, data.high].map((all) => percent(all[index][at]));
+  const words =
+    data.grid[at] > data.present
+      ? gettext("<b>θ %(theta)s</b> forecast %(share)s (%(low)s to %(high)s);")
+      : gettext("<b>θ %(theta)s</b> fit %(share)s (%(low)s to %(high)s);");
+  return [words, { theta, share, low, high }];
 }
 
 function series(theme, indices, star) {
@@ -110,7 +129,7 @@ function series(theme, indices, star) {
 export const curves = {
   empty(data) {
     const any = data.points.some((points) => points.length);
-    return any ? "" : "The first training has not ended yet. Its error on the test set appears here.";
+    return any ? "" : gettext("The first training has not ended yet. Its error on the test set appears here.");
   },
 
   spec(data, theme, choice) {
@@ -131,8 +150,8 @@ export const curves = {
           y: { distr: 3, log: 10, range: yRange(data, indices) },
         },
         axes: [
-          axis(theme, { scale: "x", side: 2, size: 34, label: "training images |B| (log)", format: compact, ticks: logTicks }),
-          axis(theme, { scale: "y", side: 3, size: 52, label: "wrong labels (log)", format: percent, ticks: logTicks }),
+          axis(theme, { scale: "x", side: 2, size: 34, label: gettext("training images |B| (log)"), format: compact, ticks: logTicks }),
+          axis(theme, { scale: "y", side: 3, size: 52, label: gettext("wrong labels (log)"), format: percent, ticks: logTicks }),
         ],
       },
       before(pen) {
@@ -140,12 +159,12 @@ export const curves = {
       },
       draw(pen) {
         for (const index of indices) drawLine(pen, data, index, colour(index), index === star);
-        if (data.present) pen.upright(data.present, `now ${count(data.present)}`, theme.fg, { dash: [] });
-        if (data.b_opt && data.b_opt.value > data.present) pen.upright(data.b_opt.value, `cheapest ${count(data.b_opt.value)}`, theme.fg);
+        if (data.present) pen.upright(data.present, interpolate(gettext("now %(n)s"), { n: count(data.present) }), theme.fg, { dash: [] });
+        if (data.b_opt && data.b_opt.value > data.present) pen.upright(data.b_opt.value, interpolate(gettext("cheapest %(n)s"), { n: count(data.b_opt.value) }), theme.fg);
         for (const index of indices) nameLine(pen, data, index, colour(index), index === star);
         if (data.limit.x.length) {
           const y = pen.y(data.limit.y[0]) - 9 * pen.ratio;
-          pen.text(`limit at θ ${data.limit.theta.toFixed(2)}`, pen.x(data.limit.x[0]), y, theme.limit, { pad: 0 });
+          pen.text(interpolate(gettext("limit at θ %(theta)s"), { theta: hundredths(data.limit.theta) }), pen.x(data.limit.x[0]), y, theme.limit, { pad: 0 });
         }
       },
       readout: (index) => readout(data, indices, rows[0], index),
@@ -170,7 +189,11 @@ export const curves = {
   },
 
   table(data) {
-    const head = ["training images", "theta", "errors", "test images", "error", "80 % low", "80 % high", "kind"];
+    const head = [
+      gettext_noop("training images"), gettext_noop("theta"), gettext_noop("errors"),
+      gettext_noop("test images"), gettext_noop("error"), gettext_noop("80 % low"),
+      gettext_noop("80 % high"), gettext_noop("kind"),
+    ];
     const rows = [];
     data.thetas.forEach((theta, index) => {
       for (const point of data.points[index]) rows.push([point[0], theta, ...point.slice(1), "measured"]);
@@ -199,6 +222,6 @@ function option(card, theta) {
     card.choice = now;
     card.redraw();
   });
-  label.append(input, `θ ${theta.toFixed(2)}`);
+  label.append(input, `θ ${hundredths(theta)}`);
   return label;
 }

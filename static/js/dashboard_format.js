@@ -1,6 +1,8 @@
-// Numbers as the page writes them.
+// Numbers as the page writes them, in its language.
 
-const counts = new Intl.NumberFormat("en");
+import { gettext, interpolate, language } from "./i18n.js";
+
+const counts = new Intl.NumberFormat(language);
 
 export const count = (value) => (value == null ? "-" : counts.format(Math.round(value)));
 
@@ -9,7 +11,7 @@ export function percent(value) {
   if (value == null) return "-";
   const shown = value * 100;
   const digits = shown > 0 && shown < 0.1 ? 3 : shown > 0 && shown < 1 ? 2 : 1;
-  return `${Number(shown.toFixed(digits))}\u00a0%`;
+  return `${Number(shown.toFixed(digits)).toLocaleString(language, { maximumFractionDigits: 3 })}\u00a0%`;
 }
 
 const SYMBOLS = { USD: "$", EUR: "€", GBP: "£", JPY: "¥", INR: "₹", CHF: "CHF\u00a0" };
@@ -19,10 +21,12 @@ export function money(value, currency, whole = false) {
   if (value == null) return "-";
   const size = Math.abs(value);
   const digits = whole && (size >= 20 || Number.isInteger(value)) ? 0 : size >= 10000 ? 0 : size >= 0.01 || size === 0 ? 2 : 5;
-  const text = size.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const text = size.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const sign = value < 0 ? "-" : "";
   const symbol = SYMBOLS[currency];
-  return symbol ? `${sign}${symbol}${text}` : `${sign}${text}\u00a0${currency}`;
+  if (!symbol) return `${sign}${text}\u00a0${currency}`;
+  // Translators: an amount of money, e.g. $12.50; 12,50 $ in other languages.
+  return sign + interpolate(gettext("%(symbol)s%(amount)s"), { symbol, amount: text });
 }
 
 /** The position in `values` that is nearest to `value` on a logarithmic axis. */
@@ -34,9 +38,23 @@ export function nearest(values, value) {
   return best;
 }
 
+const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
+
 /** Short for axes: 1,500 -> "1.5k". */
 export function compact(value) {
   if (value < 1000) return count(value);
-  if (value < 1e6) return `${Number((value / 1000).toPrecision(3))}k`;
-  return `${Number((value / 1e6).toPrecision(3))}M`;
+  if (value < 1e6) return `${short.format(value / 1000)}k`;
+  return `${short.format(value / 1e6)}M`;
+}
+
+/** A number with two decimals, as shares theta are written. */
+export const hundredths = (value) =>
+  value.toLocaleString(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+/** Translated words with values put in, cut at <b>...</b>: text, [bold], text, ... */
+export function rich(words, values = {}) {
+  return interpolate(words, values)
+    .split(/<b>(.*?)<\/b>/)
+    .map((part, index) => (index % 2 ? [part] : part))
+    .filter((part) => part.length && part[0] !== "");
 }

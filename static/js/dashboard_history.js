@@ -1,7 +1,8 @@
 // How the forecast of the total settled, training by training.
 
-import { count, money } from "./dashboard_format.js";
+import { count, money, rich } from "./dashboard_format.js";
 import { axis, fade } from "./dashboard_plot.js";
+import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
 const plain = { spanGaps: true, points: { show: false } };
 
@@ -14,12 +15,12 @@ function wholeTicks(low, high, most) {
 
 function range(data, at) {
   const [low, high] = [money(data.low[at], data.currency), money(data.high[at], data.currency)];
-  return low === high ? "" : ` (${low} to ${high})`;
+  return low === high ? "" : ` ${interpolate(gettext("(%(low)s to %(high)s)"), { low, high })}`;
 }
 
 export const history = {
   empty(data) {
-    return data.number.length ? "" : "Each training adds a forecast here, from the third one on.";
+    return data.number.length ? "" : gettext("Each training adds a forecast here, from the third one on.");
   },
 
   spec(data, theme) {
@@ -42,12 +43,12 @@ export const history = {
           y: { range: [0, Math.max(...values) * 1.12] },
         },
         axes: [
-          axis(theme, { scale: "x", side: 2, size: 34, label: "training", format: count, ticks: wholeTicks }),
+          axis(theme, { scale: "x", side: 2, size: 34, label: gettext("training"), format: count, ticks: wholeTicks }),
           axis(theme, { scale: "y", side: 3, size: 60, label: currency, format: (v) => money(v, currency, true) }),
         ],
       },
       draw(pen) {
-        pen.level(data.human_only, `people alone ${money(data.human_only, currency)}`, theme.human);
+        pen.level(data.human_only, interpolate(gettext("people alone %(money)s"), { money: money(data.human_only, currency) }), theme.human);
         data.number.forEach((number, at) => {
           const star = data.c_star[at];
           if (star != null) pen.point(number, star, data.low[at], data.high[at], theme.fg);
@@ -55,27 +56,38 @@ export const history = {
         const x = pen.x(data.number[last]);
         const up = 12 * pen.ratio;
         const end = { align: "right" };
-        pen.text("spent", x, pen.y(data.committed[last]) - up, theme.human, end);
+        pen.text(gettext("spent"), x, pen.y(data.committed[last]) - up, theme.human, end);
         if (data.c_star[last] != null) {
-          pen.text("forecast total", x, pen.y(data.high[last]) - up, theme.fg, { ...end, bold: true });
+          pen.text(gettext("forecast total"), x, pen.y(data.high[last]) - up, theme.fg, { ...end, bold: true });
         }
       },
       readout(index) {
         const at = index ?? last;
         const star = data.c_star[at];
-        const parts = [[`Training ${data.number[at]}`], ` on ${count(data.train_size[at])} images: `];
-        if (star == null) parts.push("no forecast yet; ");
-        else parts.push(["forecast "], `${money(star, currency)}${range(data, at)}; `);
-        parts.push(["spent "], `${money(data.committed[at], currency)}; `);
-        parts.push(["stopping then "], money(data.stop_now[at], currency));
-        return parts;
+        const values = {
+          number: data.number[at],
+          images: count(data.train_size[at]),
+          forecast: star == null ? "" : money(star, currency) + range(data, at),
+          spent: money(data.committed[at], currency),
+          stop: money(data.stop_now[at], currency),
+        };
+        return rich(
+          star == null
+            ? gettext("<b>Training %(number)s</b> on %(images)s images: no forecast yet; <b>spent</b> %(spent)s; <b>stopping then</b> %(stop)s")
+            : gettext("<b>Training %(number)s</b> on %(images)s images: <b>forecast</b> %(forecast)s; <b>spent</b> %(spent)s; <b>stopping then</b> %(stop)s"),
+          values,
+        );
       },
     };
   },
 
   table(data) {
     return {
-      head: ["training", "training images", "forecast", "80 % low", "80 % high", "stop now", "spent", "people alone", "currency"],
+      head: [
+        gettext_noop("training"), gettext_noop("training images"), gettext_noop("forecast"),
+        gettext_noop("80 % low"), gettext_noop("80 % high"), gettext_noop("stop now"),
+        gettext_noop("spent"), gettext_noop("people alone"), gettext_noop("currency"),
+      ],
       rows: data.number.map((number, at) => [
         number, data.train_size[at], data.c_star[at], data.low[at], data.high[at],
         data.stop_now[at], data.committed[at], data.human_only, data.currency,

@@ -1,7 +1,8 @@
 // Test images by margin, right and wrong, with the threshold above which the machine would label.
 
-import { count } from "./dashboard_format.js";
+import { count, rich } from "./dashboard_format.js";
 import { axis, fade } from "./dashboard_plot.js";
+import { gettext, gettext_noop, interpolate, language } from "./i18n.js";
 
 const COUNTS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
@@ -10,14 +11,14 @@ function countTicks(_low, high, most) {
   return ticks.length <= most ? ticks : ticks.filter((_v, index) => index % 2 === (ticks.length - 1) % 2);
 }
 
-const tenths = (value) => String(Number(value.toFixed(2)));
+const tenths = (value) => value.toLocaleString(language, { maximumFractionDigits: 2 });
 
 /** Bars of height 0 would still show their edge. */
 const seen = (values) => values.map((value) => value || null);
 
 export const margins = {
   empty(data) {
-    return data.edges.length ? "" : "After the first training: how sure the machine was of each test image.";
+    return data.edges.length ? "" : gettext("After the first training: how sure the machine was of each test image.");
   },
 
   spec(data, theme) {
@@ -38,18 +39,18 @@ export const margins = {
           y: { distr: 4, asinh: 1, range: [0, Math.max(...total, 1) * 1.6] },
         },
         axes: [
-          axis(theme, { scale: "x", side: 2, size: 34, label: "margin (1: certain)", format: tenths }),
-          axis(theme, { scale: "y", side: 3, size: 46, label: "test images (compressed)", format: count, ticks: countTicks }),
+          axis(theme, { scale: "x", side: 2, size: 34, label: gettext("margin (1: certain)"), format: tenths }),
+          axis(theme, { scale: "y", side: 3, size: 46, label: gettext("test images (compressed)"), format: count, ticks: countTicks }),
         ],
       },
       draw(pen) {
         if (data.threshold != null) {
-          const words = `machine labels from ${tenths(data.threshold)}`;
+          const words = interpolate(gettext("machine labels from %(margin)s"), { margin: tenths(data.threshold) });
           pen.upright(data.threshold, words, theme.machine, { dash: [] });
         }
         const { left, top } = pen.box;
-        pen.text("right", left, top + 9 * pen.ratio, theme.test, { bold: true });
-        pen.text("wrong", left, top + 26 * pen.ratio, theme.danger, { bold: true });
+        pen.text(gettext("right"), left, top + 9 * pen.ratio, theme.test, { bold: true });
+        pen.text(gettext("wrong"), left, top + 26 * pen.ratio, theme.danger, { bold: true });
       },
       readout(index) {
         if (index == null) {
@@ -57,20 +58,26 @@ export const margins = {
           const right = data.right.reduce((a, b) => a + b, 0);
           const wrong = data.wrong.reduce((a, b) => a + b, 0);
           const missed = above.reduce((sum, at) => sum + data.wrong[at], 0);
-          const tail = above.length ? ` ${count(missed)} of the wrong ones in the bars right of the rule.` : "";
-          return [`Of ${count(right + wrong)} test images the machine has `, [`${count(right)} right`], ", ", [`${count(wrong)} wrong`], `.${tail}`];
+          const values = { n: count(right + wrong), right: count(right), wrong: count(wrong), missed: count(missed) };
+          const parts = rich(gettext("Of %(n)s test images the machine has <b>%(right)s right</b>, <b>%(wrong)s wrong</b>."), values);
+          if (!above.length) return parts;
+          return [...parts, " ", interpolate(gettext("%(missed)s of the wrong ones in the bars right of the rule."), values)];
         }
-        return [
-          [`Margin ${tenths(data.edges[index])} to ${tenths(data.edges[index + 1])}: `],
-          `${count(data.right[index])} right, ${count(data.wrong[index])} wrong`,
-        ];
+        return rich(gettext("<b>Margin %(low)s to %(high)s:</b> %(right)s right, %(wrong)s wrong"), {
+          low: tenths(data.edges[index]),
+          high: tenths(data.edges[index + 1]),
+          right: count(data.right[index]),
+          wrong: count(data.wrong[index]),
+        });
       },
     };
   },
 
   table(data) {
     return {
-      head: ["margin from", "margin to", "right", "wrong"],
+      head: [
+        gettext_noop("margin from"), gettext_noop("margin to"), gettext_noop("right"), gettext_noop("wrong"),
+      ],
       rows: data.right.map((right, at) => [data.edges[at], data.edges[at + 1], right, data.wrong[at]]),
     };
   },

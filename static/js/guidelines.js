@@ -1,5 +1,7 @@
 // Editing guidelines: pick example images from thumbnails; the numbers stay editable by hand.
 
+import { gettext, interpolate } from "./i18n.js";
+
 const picker = document.getElementById("picker");
 const body = document.getElementById("picker-body");
 let field = null;
@@ -12,8 +14,8 @@ function showThumbs(input) {
   const images = numbers(input).map((seq) => {
     const image = new Image();
     image.src = address(seq);
-    image.alt = `image ${seq}`;
-    image.title = `image ${seq}`;
+    image.alt = interpolate(gettext("image %(seq)s"), { seq });
+    image.title = image.alt;
     image.className = "thumb";
     image.loading = "lazy";
     return image;

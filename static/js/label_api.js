@@ -1,15 +1,17 @@
 // One request to the labelling API. The CSRF token is read when sending: signing in rotates it.
 
+import { gettext } from "./i18n.js";
 import { csrfToken } from "./shell.js";
 
 const TIMEOUT_MS = 20000;
 
 /** What went wrong: `status` 0 means that no answer came back. */
 export class ApiError extends Error {
-  constructor(status, code, message) {
-    super(message);
+  constructor(status, { code = "", error = "", fields = {} } = {}) {
+    super(error);
     this.status = status;
     this.code = code;
+    this.fields = fields;
   }
 
   /** The server asks for a new sign-in (or the token was rotated by one in another tab). */
@@ -19,26 +21,26 @@ export class ApiError extends Error {
 }
 
 /** POST a JSON body and return the JSON reply; throw ApiError for everything else. */
-export async function post(url, body) {
+export const post = (url, body) => ask(url, { method: "POST", body: JSON.stringify(body) });
+
+/** GET a JSON reply; throw ApiError for everything else. */
+export const get = (url) => ask(url, { method: "GET" });
+
+async function ask(url, options) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  const headers = { Accept: "application/json" };
+  if (options.body) {
+    Object.assign(headers, { "Content-Type": "application/json", "X-CSRFToken": csrfToken() });
+  }
   try {
-    const reply = await fetch(url, {
-      method: "POST",
-      body: JSON.stringify(body),
-      headers: {
-        "Content-Type": "application/json",
-        Accept: "application/json",
-        "X-CSRFToken": csrfToken(),
-      },
-      signal: abort.signal,
-    });
+    const reply = await fetch(url, { ...options, headers, signal: abort.signal });
     const content = await reply.json().catch(() => null);
     if (reply.ok && content) return content;
-    throw new ApiError(reply.status, content?.code ?? "", content?.error ?? "");
+    throw new ApiError(reply.status, content ?? {});
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw new ApiError(0, "no_connection", "No connection to the server.");
+    throw new ApiError(0, { code: "no_connection", error: gettext("No connection to the server.") });
   } finally {
     clearTimeout(timer);
   }

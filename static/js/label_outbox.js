@@ -1,8 +1,8 @@
-// Answers that the server has not confirmed yet. Each is one entry of localStorage, so a reload,
-// a crash or a second tab loses nothing; it carries the person, so it is never sent as another.
+// Answers and comments that the server has not confirmed yet. Each is in memory for this page and
+// in the browser's store for the next one, and carries the person, so it is never sent as another.
 
-const PREFIX = "mcal.outbox.";
-let counter = 0;
+import { openStore } from "./label_store.js";
+import { Tabs } from "./label_tabs.js";
 
 /** Return a random UUID (crypto.randomUUID is missing on plain http). */
 export function uuid() {
@@ -14,72 +14,103 @@ export function uuid() {
 }
 
 export class Outbox {
-  constructor(user, project) {
-    this.own = `${PREFIX}${user}.`;
-    this.prefix = `${this.own}${project}.`;
-    this.entries = new Map();
-    this.durable = true;
-    this.load();
+  /** `onAdopted()` runs when answers of a page that was closed were taken over; `onClash(ids)`
+      when another page of this person has these tasks too, and keeps them. */
+  constructor(user, project, { onAdopted = () => {}, onClash = () => {} } = {}) {
+    this.user = user;
+    this.project = project;
+    this.page = uuid();
+    this.entries = new Map(); // by id, in the order of sending
+    this.unkept = new Set(); // ids that no store has
+    this.foreign = 0; // entries of other accounts in this browser
+    this.elsewhere = new Map(); // project -> entries of this person that wait there
+    this.onAdopted = onAdopted;
+    this.tabs = new Tabs(user, project, this.page, { onGone: () => this.adopt(), onClash });
+    this.opening = openStore();
   }
 
-  /** Take up what an earlier page left behind. */
-  load() {
-    for (const key of storedKeys()) {
-      if (!key.startsWith(this.prefix)) continue;
-      try {
-        const { answer, order } = JSON.parse(localStorage.getItem(key));
-        this.entries.set(answer.id, { answer, order });
-      } catch {
-        localStorage.removeItem(key); // not ours, or cut off while it was written
-      }
+  /** Take up what earlier pages left behind. Call it once, before sending. */
+  async open() {
+    this.store = await this.opening;
+    await Promise.all([this.adopt(), this.tabs.met]);
+  }
+
+  /** Take over the entries of this person's pages that are closed. */
+  async adopt() {
+    const store = await this.opening;
+    const kept = await store.all().catch(() => []);
+    this.foreign = kept.filter((entry) => entry.user !== this.user).length;
+    const left = kept.filter((e) => e.user === this.user && e.page !== this.page && !this.entries.has(e.id));
+    const alive = left.length ? await this.tabs.alive() : new Set();
+    const found = left.filter((entry) => !alive.has(entry.page));
+    this.elsewhere = new Map();
+    const here = [];
+    for (const entry of found) {
+      if (entry.project === this.project) here.push(entry);
+      else this.elsewhere.set(entry.project, [...(this.elsewhere.get(entry.project) ?? []), entry]);
     }
+    const own = [...this.entries.values()];
+    this.entries = new Map([...here, ...own].map((entry) => [entry.id, entry]));
+    if (found.length) this.onAdopted();
   }
 
-  /** Keep an answer until `remove`; entries leave in the order in which they came. */
-  add(answer) {
-    const entry = { answer, order: Date.now() + (counter++ % 1000) / 1000 };
-    this.entries.set(answer.id, entry);
+  /** Keep a body (it has an `id`) until `remove`; bodies leave in the order in which they came.
+
+      It is written at once, and nobody waits for it: the next image is on screen meanwhile. */
+  add(body, what = "answer") {
+    const { user, project, page } = this;
+    const entry = { id: body.id, user, project, page, what, body };
+    this.entries.set(body.id, entry);
+    this.keep(entry);
+    for (const id of this.unkept) if (id !== body.id) this.keep(this.entries.get(id));
+  }
+
+  async keep(entry) {
     try {
-      localStorage.setItem(this.prefix + answer.id, JSON.stringify(entry));
+      await (this.store ?? (await this.opening)).add(entry);
+      this.unkept.delete(entry.id);
+      if (!this.entries.has(entry.id)) this.forget([entry.id]); // confirmed meanwhile
     } catch {
-      this.durable = false; // storage full or forbidden: the page says so
+      if (this.entries.has(entry.id)) this.unkept.add(entry.id); // full or forbidden: the page says so
     }
   }
 
-  remove(id) {
-    this.entries.delete(id);
-    try {
-      localStorage.removeItem(this.prefix + id);
-    } catch {
-      this.durable = false;
+  /** Forget what the server has confirmed. */
+  remove(...ids) {
+    for (const id of ids) {
+      this.entries.delete(id);
+      this.unkept.delete(id);
     }
+    this.forget(ids);
   }
 
-  /** Return the oldest answers, at most `count`. */
-  oldest(count) {
-    const sorted = [...this.entries.values()].sort((a, b) => a.order - b.order);
-    return sorted.slice(0, count).map((entry) => entry.answer);
+  /** Take entries out of the store. */
+  async forget(ids) {
+    const store = await this.opening;
+    await store.remove(ids).catch(() => {}); // they are sent again some day, harmlessly
+  }
+
+  /** Return the oldest bodies of a kind, at most `count`. */
+  oldest(count, what = "answer") {
+    const wanted = [];
+    for (const entry of this.entries.values()) {
+      if (wanted.length === count) break;
+      if (entry.what === what) wanted.push(entry.body);
+    }
+    return wanted;
   }
 
   get size() {
     return this.entries.size;
   }
 
-  /** Return the tasks of the answers that wait here. */
+  /** Tell whether everything unsent would survive closing this page. */
+  get durable() {
+    return this.unkept.size === 0;
+  }
+
+  /** The tasks of the answers that wait here. */
   get tasks() {
-    return new Set([...this.entries.values()].map((entry) => entry.answer.task));
-  }
-
-  /** Return how many answers of other accounts wait in this browser. */
-  get foreign() {
-    return storedKeys().filter((key) => key.startsWith(PREFIX) && !key.startsWith(this.own)).length;
-  }
-}
-
-function storedKeys() {
-  try {
-    return Object.keys(localStorage);
-  } catch {
-    return [];
+    return new Set([...this.entries.values()].map((entry) => entry.body.task).filter(Boolean));
   }
 }

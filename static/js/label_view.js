@@ -1,41 +1,59 @@
 // What the labelling page looks like: it is told what to show and decides nothing.
 
-const WHY = {
-  random: "Why this image: drawn at random",
-  unsure: "Why this image: the machine is unsure here",
-  leftover: "Why this image: the machine leaves it to people",
-};
-const STRIP = 30;
+import { gettext, interpolate, number } from "./i18n.js";
+import { cap } from "./label_keys.js";
+import { at, StatusView, waitingWords } from "./status_view.js";
+
+const WHY = () => ({
+  random: gettext("Why this image: drawn at random"),
+  unsure: gettext("Why this image: the machine is unsure here"),
+  leftover: gettext("Why this image: the machine leaves it to people"),
+  ahead: gettext("Why this image: the machine is learning now and will probably need it"),
+  returned: gettext("Why this image: a reviewer sent it back to you"),
+  expert: gettext("Why this image: somebody could not tell"),
+});
 const FLASH_MS = 140;
-const MESSAGE_MS = 7000;
 const PIXEL_ART = 200; // pictures smaller than this are scaled up without blur
 
-const at = (id) => document.getElementById(id);
+export class View extends StatusView {
+  constructor(setup, keys) {
+    super();
+    this.names = new Map(setup.classes.map((one) => [one.index, one.name]));
+    this.keys = keys;
+    this.canvas = document.createElement("canvas");
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", gettext("The image to label"));
+    this.why = WHY();
+    this.buttons = new Map([...document.querySelectorAll("[data-class]")].map((b) => [Number(b.dataset.class), b]));
+    this.caps(keys);
+  }
 
-export class View {
-  constructor(classes) {
-    this.names = new Map(classes.map((one) => [one.index, one.name]));
-    this.buttons = new Map(
-      [...document.querySelectorAll("[data-class]")].map((b) => [Number(b.dataset.class), b]),
-    );
+  nameOf({ kind, index }) {
+    if (kind === "skip") return gettext("skipped");
+    if (kind === "unsure") return gettext("cannot tell");
+    return this.names.get(index) ?? gettext("removed class");
   }
 
   /** Show a task's picture; where it is still on its way, say so and show it when it comes. */
   show(item) {
-    at("why").textContent = WHY[item.task.purpose_hint] ?? "";
+    const { task } = item;
+    at("why").textContent = this.why[task.purpose_hint] ?? "";
+    at("task-note").hidden = !task.note;
+    at("task-note-text").textContent = task.note ?? "";
     this.showMode(item);
-    this.markBefore(item.before);
+    this.markBefore(item.before?.index ?? null);
+    this.suggest(task.top ?? []);
     if (item.state === "ready") this.paint(item);
-    else if (item.state === "failed") this.note("This image could not be loaded.", item.task, true);
-    else this.note("Loading the image…");
+    else if (item.state === "failed") this.noteMissing(item);
+    else this.note(gettext("Loading the image…"));
   }
 
+  /** Put the picture on the one canvas of the page. */
   paint(item) {
-    const { image } = item;
-    image.alt = "The image to label";
-    const small = Math.max(image.naturalWidth, image.naturalHeight) < PIXEL_ART;
-    image.classList.toggle("label-pixels", small);
-    at("frame").replaceChildren(image);
+    const { canvas } = this;
+    item.paintOn(canvas);
+    canvas.classList.toggle("label-pixels", Math.max(canvas.width, canvas.height) < PIXEL_ART);
+    if (!canvas.isConnected) at("frame").replaceChildren(canvas);
     at("note").hidden = true;
   }
 
@@ -43,38 +61,86 @@ export class View {
   note(title, text = "", withActions = false) {
     at("frame").replaceChildren();
     at("note-title").textContent = title;
-    at("note-text").textContent = typeof text === "string" ? text : `Image ${text.seq}.`;
+    at("note-text").textContent = text;
     at("note-actions").hidden = !withActions;
     at("note").hidden = false;
   }
 
-  /** No task: say what is going on. */
-  idle(status) {
-    at("why").textContent = "";
-    this.markBefore(null);
-    at("mode").hidden = true;
-    const finished = status.state === "finished";
-    this.note(
-      finished ? "All images are labelled" : "Nothing to label right now",
-      finished ? "Thank you. You can still correct your last answers below." : this.waiting(status),
-    );
+  noteMissing({ task, status }) {
+    const words =
+      status === 404
+        ? gettext("Image %(seq)s: its file is missing on the server. Skip it: a manager can see that it was skipped.")
+        : gettext("Image %(seq)s: it is broken, or the connection is gone. Try again, or skip it.");
+    this.note(gettext("This image could not be loaded."), interpolate(words, task), true);
   }
 
-  waiting(status) {
-    const stays = ["archived", "failed", "setup"].includes(status.state);
-    return stays ? status.message : `${status.message} This page goes on by itself.`;
+  /** No task: say what is going on, and how long it takes where that is known. */
+  idle(status, elsewhere) {
+    at("why").textContent = "";
+    at("task-note").hidden = true;
+    this.markBefore(null);
+    this.suggest([]);
+    at("mode").hidden = true;
+    clearInterval(this.clock);
+    const finished = status.state === "finished";
+    const title = finished ? gettext("All images are labelled") : gettext("Nothing to label right now");
+    if (finished) this.note(title, gettext("Thank you. You can still correct your last answers below."));
+    else this.waitWith(title, status, elsewhere);
+  }
+
+  waitWith(title, status, elsewhere) {
+    const stays = ["archived", "failed", "setup", "held"].includes(status.state);
+    const until = status.seconds_left === null ? null : performance.now() + 1000 * status.seconds_left;
+    const words = () => {
+      const parts = [status.message];
+      if (elsewhere) parts.push(gettext("Your other page has the images that you hold."));
+      if (until !== null) parts.push(left((until - performance.now()) / 1000));
+      if (!stays) parts.push(gettext("This page goes on by itself."));
+      return parts.filter(Boolean).join(" ");
+    };
+    this.note(title, words());
+    if (until === null) return;
+    this.clock = setInterval(() => {
+      if (at("note").hidden || at("note-title").textContent !== title) clearInterval(this.clock);
+      else at("note-text").textContent = words();
+    }, 1000);
   }
 
   showMode(item) {
-    const name = this.names.get(item.before) ?? "skipped";
     at("mode").hidden = !item.correcting;
-    at("mode-text").textContent = `Correcting: it was ${name}`;
+    if (!item.correcting) return;
+    const name = this.nameOf(item.before ?? { kind: "skip" });
+    at("mode-text").textContent = interpolate(gettext("Correcting: it was %(name)s"), { name });
   }
 
   markBefore(index) {
+    const word = at("classes").dataset.beforeWord;
     for (const [one, button] of this.buttons) {
-      button.toggleAttribute("data-before", one === index);
+      if (one === index) button.dataset.before = word;
+      else delete button.dataset.before;
     }
+  }
+
+  /** The machine's guesses, where this image may show them. */
+  suggest(top) {
+    const row = at("suggestions");
+    if (!row) return;
+    const buttons = top.slice(0, 5).map((index, n) => this.suggestion(index, n));
+    row.replaceChildren(...buttons);
+    row.toggleAttribute("data-empty", !buttons.length);
+  }
+
+  suggestion(index, place) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.class = index;
+    button.className = "label-guess";
+    const key = this.keys.keyOf(`suggestion:${place}`) || this.keys.keyOf(`class:${index}`);
+    if (key) button.append(element("kbd", "kbd", cap(key)));
+    const name = element("span", "", this.names.get(index) ?? "");
+    name.dir = "auto";
+    button.append(name);
+    return button;
   }
 
   flash(index) {
@@ -84,65 +150,32 @@ export class View {
     setTimeout(() => button.removeAttribute("data-pressed"), FLASH_MS);
   }
 
+  /** A class that the project no longer has. */
+  retire(index) {
+    const button = this.buttons.get(index);
+    if (button) button.disabled = true;
+  }
+
   progress(done, left) {
-    at("done").textContent = done.toLocaleString();
-    at("left").textContent = left === null ? "–" : left.toLocaleString();
+    at("done").textContent = number(done);
+    at("left").textContent = left === null ? "–" : number(left);
   }
 
-  /** Say whether the server has everything. */
-  saved(state, unsaved, durable) {
-    const waiting = unsaved === 1 ? "1 answer unsaved" : `${unsaved} answers unsaved`;
-    const words = {
-      saved: unsaved ? waiting : "All saved",
-      offline: `No connection, trying again. ${waiting}`,
-      "server-error": `The server has trouble, trying again. ${waiting}`,
-      "signed-out": `You are signed out. ${waiting}`,
-      "other-user": `Somebody else is signed in here now. ${waiting}`,
-      "no-access": `You have no access to this project any more. ${waiting}`,
-    };
-    const kept = !unsaved || durable ? "" : " Keep this page open: this browser cannot store them.";
-    at("saved").dataset.kind = state.kind === "saved" && unsaved ? "sending" : state.kind;
-    at("saved-text").textContent = words[state.kind] + kept;
-    at("sign-in").hidden = !["signed-out", "other-user"].includes(state.kind);
+  /** A trouble is said with the count of what waits, "0" too. */
+  besideTrouble(unsaved) {
+    return waitingWords(unsaved);
   }
+}
 
-  /** One sentence beside the status; it goes away by itself. */
-  message(text) {
-    at("message").textContent = text;
-    clearTimeout(this.messageTimer);
-    this.messageTimer = setTimeout(() => (at("message").textContent = ""), MESSAGE_MS);
-  }
+function left(seconds) {
+  if (seconds < 1) return gettext("Any moment now.");
+  if (seconds < 90) return interpolate(gettext("About %(n)s s left."), { n: Math.ceil(seconds) });
+  return interpolate(gettext("About %(n)s min left."), { n: Math.round(seconds / 60) });
+}
 
-  speak(text) {
-    at("spoken").textContent = text;
-  }
-
-  /** Put an answer at the front of the strip; `onPick` runs when it is chosen. */
-  remember(entry, onPick) {
-    const button = document.createElement("button");
-    button.type = "button";
-    const name = entry.index === null ? "skipped" : this.names.get(entry.index);
-    button.title = `${name}: choose to correct`;
-    const picture = document.createElement("img");
-    picture.src = entry.item.image.src;
-    picture.alt = "";
-    const small = Math.max(entry.item.task.width, entry.item.task.height) < PIXEL_ART;
-    picture.classList.toggle("label-pixels", small);
-    const caption = document.createElement("span");
-    caption.textContent = name;
-    button.append(picture, caption);
-    button.addEventListener("click", (event) => {
-      if (event.detail) button.blur();
-      onPick();
-    });
-    const row = document.createElement("li");
-    row.append(button);
-    entry.row = row;
-    at("strip").prepend(row);
-    while (at("strip").children.length > STRIP) at("strip").lastElementChild.remove();
-  }
-
-  forget(entry) {
-    entry.row?.remove();
-  }
+function element(tag, style, text) {
+  const made = document.createElement(tag);
+  made.className = style;
+  made.textContent = text;
+  return made;
 }

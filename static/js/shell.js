@@ -1,6 +1,8 @@
 // The frame of every page: menus, theme, relative times, copying, errors of htmx requests.
 // Everything here improves pages that also work without it.
 
+import { gettext, interpolate, language, locale } from "./i18n.js";
+
 const messages = () => document.getElementById("messages");
 
 /** Show an alert in the page's live region. kind: "error", "warn", "info", "ok". */
@@ -49,7 +51,7 @@ document.addEventListener("submit", (event) => {
   const body = new FormData(form);
   body.set("theme", theme);
   fetch(form.action, { method: "POST", body, headers: { "X-CSRFToken": csrfToken() } }).catch(() =>
-    announce("The choice of colours could not be saved: no connection.", "warn"),
+    announce(gettext("The choice of colours could not be saved: no connection."), "warn"),
   );
 });
 
@@ -61,7 +63,7 @@ const UNITS = [
   ["hour", 3600],
   ["minute", 60],
 ];
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 
 /** Return "3 minutes ago" or "in 2 days" for a date. */
 export function relativeTime(date, now = Date.now()) {
@@ -69,20 +71,39 @@ export function relativeTime(date, now = Date.now()) {
   for (const [unit, size] of UNITS) {
     if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
   }
-  return seconds < 0 ? "just now" : "in a moment";
+  return seconds < 0 ? gettext("just now") : gettext("in a moment");
 }
+
+/** Return the exact time in the page's language, where the reader is. */
+export const localTime = (date) => date.toLocaleString(locale);
 
 function refreshTimes(root = document) {
   for (const element of root.querySelectorAll("time[data-relative]")) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     element.textContent = relativeTime(date);
-    element.title = date.toLocaleString();
+    element.title = localTime(date);
   }
 }
 refreshTimes();
 setInterval(refreshTimes, 30000);
 document.addEventListener("htmx:afterSwap", () => refreshTimes());
+
+// Tables that scroll sideways can be reached and scrolled with the keyboard.
+function makeReachable() {
+  for (const box of document.querySelectorAll(".table-wrap")) {
+    const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+    if (!scrolls || box.hasAttribute("tabindex")) continue;
+    box.tabIndex = 0;
+    box.setAttribute("role", "group");
+    const head = box.closest("section")?.querySelector("h1, h2, h3")?.textContent.trim();
+    const table = head || gettext("Table");
+    box.setAttribute("aria-label", interpolate(gettext("%(table)s, scrolls sideways"), { table }));
+  }
+}
+makeReachable();
+addEventListener("resize", makeReachable);
+document.addEventListener("htmx:afterSwap", makeReachable);
 
 // <button data-copy="#id"> copies a field's value; plain http on a LAN has no clipboard API.
 document.addEventListener("click", async (event) => {
@@ -93,9 +114,9 @@ document.addEventListener("click", async (event) => {
   try {
     if (navigator.clipboard) await navigator.clipboard.writeText(field.value);
     else document.execCommand("copy");
-    button.querySelector("[data-copy-text]").textContent = "Copied";
+    button.querySelector("[data-copy-text]").textContent = gettext("Copied");
   } catch {
-    announce("Copying did not work: press Ctrl+C, the link is selected.", "warn");
+    announce(gettext("Copying did not work: press Ctrl+C, the link is selected."), "warn");
   }
 });
 
@@ -113,8 +134,9 @@ document.addEventListener("htmx:responseError", (event) => {
   const { xhr } = event.detail;
   const fragment = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
   const words = fragment.querySelector(".alert")?.textContent?.trim();
-  announce(words || `The server answered ${xhr.status}. Nothing was changed.`, "error");
+  const plain = gettext("The server answered %(status)s. Nothing was changed.");
+  announce(words || interpolate(plain, { status: xhr.status }), "error");
 });
 document.addEventListener("htmx:sendError", () =>
-  announce("No connection to the server. Try again in a moment.", "error"),
+  announce(gettext("No connection to the server. Try again in a moment."), "error"),
 );

@@ -1,6 +1,7 @@
 // Upload many files, whole folders, or zips of any size: small requests that may be repeated,
 // so a short loss of the connection costs nothing. Without script the plain form works.
 
+import { gettext, interpolate, language } from "./i18n.js";
 import { announce, csrfToken } from "./shell.js";
 
 const FILES_PER_REQUEST = 50;
@@ -13,7 +14,7 @@ const form = document.getElementById("upload-form");
 /** An answer of the server that repeating the request would not change. */
 class Refused extends Error {
   constructor(status, body) {
-    super(body?.error || `The server answered ${status}.`);
+    super(body?.error || interpolate(gettext("The server answered %(status)s."), { status }));
     this.fields = body?.fields || {};
     this.status = status;
   }
@@ -32,7 +33,7 @@ async function post(url, body, signal) {
     } catch (error) {
       if (error instanceof Refused || error.name === "AbortError") throw error;
     }
-    if (attempt >= TRIES) throw new Error("The connection to the server is lost. Try again later.");
+    if (attempt >= TRIES) throw new Error(gettext("The connection to the server is lost. Try again later."));
     await pause(500 * 2 ** attempt);
   }
 }
@@ -88,7 +89,8 @@ async function sendZip(file, progress, signal) {
   const size = Number(form.dataset.piece);
   const limit = Number(form.dataset.limit);
   if (file.size > limit) {
-    throw new Error(`${file.name} is larger than the ${Math.floor(limit / 2 ** 20)} MB that are allowed here.`);
+    const words = gettext("%(name)s is larger than the %(limit)s MB that are allowed here.");
+    throw new Error(interpolate(words, { name: file.name, limit: Math.floor(limit / 2 ** 20) }));
   }
   const { id } = await open("zip", signal);
   for (let offset = 0; offset < file.size; ) {
@@ -106,14 +108,16 @@ let running = null; // the AbortController of the upload under way
 
 function showProgress(done, total) {
   document.getElementById("upload-bar").value = total ? done / total : 0;
-  const mb = (bytes) => (bytes / 2 ** 20).toFixed(1);
-  document.getElementById("upload-words").textContent = `Uploading: ${mb(done)} of ${mb(total)} MB`;
+  const tenths = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  const mb = (bytes) => (bytes / 2 ** 20).toLocaleString(language, tenths);
+  const words = gettext("Uploading: %(done)s of %(total)s MB");
+  document.getElementById("upload-words").textContent = interpolate(words, { done: mb(done), total: mb(total) });
 }
 
 async function upload(items) {
   if (!items.length) return;
   if (running) {
-    announce("An upload is under way: add these files when it has ended.", "warn");
+    announce(gettext("An upload is under way: add these files when it has ended."), "warn");
     return;
   }
   const zips = items.filter(({ file }) => file.name.toLowerCase().endsWith(".zip"));
@@ -129,7 +133,7 @@ async function upload(items) {
     for (const { file } of zips) await sendZip(file, progress, running.signal);
     if (others.length) await sendFiles(others, progress, running.signal);
   } catch (error) {
-    if (error.name === "AbortError") announce("The upload was stopped; drop it in the list below.", "info");
+    if (error.name === "AbortError") announce(gettext("The upload was stopped; drop it in the list below."), "info");
     else announce(error.message, "error");
   } finally {
     running = null;
@@ -180,7 +184,7 @@ function setUp() {
   const files = document.getElementById("upload-files");
   files.classList.add("visually-hidden");
   files.tabIndex = -1;
-  files.setAttribute("aria-label", "Images or a zip");
+  files.setAttribute("aria-label", gettext("Images or a zip"));
   for (const input of [files, document.getElementById("upload-folder")]) {
     input.addEventListener("change", () => upload(listed(input.files)));
   }
@@ -193,6 +197,7 @@ function setUp() {
   window.addEventListener("beforeunload", (event) => {
     if (running) event.preventDefault();
   });
+  upload(listed(files.files)); // chosen before this script was there
 }
 
 function setUpDrop(zone) {
