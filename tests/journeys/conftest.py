@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from tests.journeys.product import Product
+from tests.app.web.labelling_pages import until
+from tests.journeys.product import Product, wait_for
 
 CHROMIUM = Path("/usr/bin/chromium")
 IMAGES = 200
+PATIENCE_MS = 30_000  # the machine that runs the tests may be busy with something else
 SEEN_MS = 150  # the page takes a second press within a moment for a bounce
 
 
@@ -43,6 +45,7 @@ def product(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
@@ -59,7 +62,7 @@ def contexts(browser: Browser):
 
     def make() -> BrowserContext:
         context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.on("weberror", lambda error: errors.append(str(error.error)))
         context.on("console", lambda line: errors.append(line.text) if _blocked(line) else None)
         opened.append(context)
@@ -106,15 +109,32 @@ def sign_in(page: Page, product: Product, email: str, password: str) -> None:
     expect(page).to_have_url(f"{product.url}/")
 
 
-def make_project(page: Page, product: Product, pictures: Path, name: str) -> str:
-    """Fill in the form, upload the zip, wait for the images; return the project's id."""
+def make_project(
+    page: Page, product: Product, pictures: Path, name: str, *, script_late: bool = False
+) -> str:
+    """Fill in the form, upload the zip, wait for the images; return the project's id.
+
+    `script_late`: the zip is chosen before the page's script is there, as on a slow line.
+    """
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    if script_late:
+        page.route("**/js/upload*.js", hold)
     page.goto(f"{product.url}/projects/new/")
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Classes").fill("light\ndark\nstriped")
     page.get_by_role("button", name="Make the project").click()
-    expect(page.locator("#upload-files")).to_be_attached()
+    if script_late:
+        until(page, lambda: bool(held))
+    else:
+        expect(page.get_by_role("button", name="Choose files")).to_be_visible()
     page.locator("#upload-files").set_input_files(pictures)
-    expect(page.locator("#imports")).to_contain_text("done", timeout=60_000)
+    for script in held:
+        script.continue_()
+    expect(page.locator("#imports")).to_contain_text("done", timeout=120_000)
     expect(page.locator("#imports")).to_contain_text(f"{IMAGES} new")
     return page.url.split("/p/")[1].split("/")[0]
 
@@ -127,22 +147,31 @@ def start_run(page: Page, product: Product, pid: str) -> None:
 
 def open_labelling(page: Page, product: Product, pid: str) -> None:
     page.goto(f"{product.url}/p/{pid}/label/")
-    expect(page.locator("#frame img")).to_be_visible()
+    expect(page.locator("#frame canvas")).to_be_visible()
 
 
 def press(page: Page, keys: str) -> None:
     """Press each key as a person does: once the next image is there and was seen for a moment."""
-    shown = page.locator("#frame img")
+    shown = page.locator("#frame canvas")
     for key in keys:
         expect(shown).to_be_visible()
         page.wait_for_timeout(SEEN_MS)
-        before = shown.get_attribute("src") or ""
+        before = shown.get_attribute("data-src") or ""
         page.keyboard.press(key)
-        expect(shown).not_to_have_attribute("src", before)
+        expect(shown).not_to_have_attribute("data-src", before)
 
 
-def all_saved(page: Page, seconds: float = 5) -> None:
+def all_saved(page: Page, seconds: float = 60) -> None:
+    """Wait until the page says that the server has everything; it asks again within 36 s."""
     expect(page.locator("#saved-text")).to_have_text("All saved", timeout=1000 * seconds)
+
+
+def pictures_ahead(page: Page, count: int = 9) -> None:
+    """Wait until the page has so many pictures: with these a person labels on without a server."""
+    fetched = """() => new Set(performance.getEntriesByType("resource")
+      .filter((one) => one.responseEnd && one.name.includes("/display/"))
+      .map((one) => one.name)).size"""
+    wait_for(lambda: page.evaluate(fetched) >= count)
 
 
 def done_today(page: Page, count: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,13 +15,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.app.web.labelling_site import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def clean_environment(data_dir: Path) -> dict[str, str]:
@@ -56,7 +51,7 @@ class Product:
         )
         self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self.reader.start()
-        wait_for(lambda: self.answers() or self.ended(), 90, self.said)
+        wait_for(lambda: self.answers() or self.ended(), 180, self.said)
         assert not self.ended(), self.said()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
@@ -108,7 +103,7 @@ class Product:
     def stop(self) -> int:
         """Stop it as Ctrl-C does and return its exit code."""
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(40)
+        code = self.process.wait(120)
         self.reader.join()
         self.process.stdout.close()
         return code

@@ -11,6 +11,7 @@ from tests.journeys.conftest import (
     exported,
     make_project,
     open_labelling,
+    pictures_ahead,
     press,
     sign_in,
     start_run,
@@ -36,6 +37,7 @@ def test_after_a_power_cut_everything_goes_on_where_it_was(own_product, contexts
     open_labelling(page, own_product, pid)
     press(page, "1231")
     all_saved(page)
+    pictures_ahead(page)
 
     own_product.kill_everything()
     press(page, "22")

@@ -11,6 +11,7 @@ from tests.journeys.conftest import (
     exported,
     make_project,
     open_labelling,
+    pictures_ahead,
     press,
     start_run,
 )
@@ -28,6 +29,7 @@ def test_answers_given_offline_arrive_when_the_connection_is_back(product, owner
     open_labelling(owner, product, pid)
     press(owner, "11")
     all_saved(owner)
+    pictures_ahead(owner)
     owner.context.set_offline(True)
     press(owner, "222")
     unsaved(owner, 3)
@@ -57,10 +59,11 @@ def test_a_killed_web_server_comes_back_and_no_answer_is_lost(product, owner, pi
     open_labelling(owner, product, pid)
     press(owner, "123")
     all_saved(owner)
+    pictures_ahead(owner)
     product.kill_web_server()
     press(owner, "12")
-    wait_for(lambda: "starting it again" in product.said(), 20, product.said)
-    all_saved(owner, seconds=60)  # a whole web server starts meanwhile
+    wait_for(lambda: "starting it again" in product.said(), 60, product.said)
+    all_saved(owner, seconds=120)  # a whole web server starts meanwhile
     done_today(owner, 5)
     assert len(by_people(exported(owner, product, pid))) == 5
 
@@ -75,8 +78,8 @@ def test_two_people_never_get_the_same_image(product, owner, contexts, pictures)
         open_labelling(page, product, pid)
     for _ in range(6):
         for name, page in [("owner", owner), ("second", second)]:
-            expect(page.locator("#frame img")).to_be_visible()
-            seen[name].add(page.locator("#frame img").get_attribute("src"))
+            expect(page.locator("#frame canvas")).to_be_visible()
+            seen[name].add(page.locator("#frame canvas").get_attribute("data-src"))
             press(page, "1")
     all_saved(owner)
     all_saved(second)

@@ -24,6 +24,7 @@ class Office:
         self.answers: dict[str, dict] = {}  # by the answer's id
         self.sign_ins = 0
         self.requests = 0
+        self.held_most = 0
         self.fail = {}  # request number -> status; 0 = take the answers, then drop the line
         self.signed_out_at: set[int] = set()
         self.signed_in = False
@@ -36,6 +37,7 @@ class Office:
 
     def reply(self, body: dict) -> dict:
         results = []
+        self.held_most = max(self.held_most, len(body["holding"]))
         for answer in body.get("answers", []):
             self.answers.setdefault(answer["id"], answer)
             results.append({"id": answer["id"], "ok": True, "state": "accepted"})
@@ -135,6 +137,11 @@ def test_at_a_pace_answers_go_one_by_one(office, url):
     assert work(url, pace=0.001) == IMAGES
     assert_all_right(office)
     assert office.requests >= IMAGES
+
+
+def test_at_a_pace_no_more_images_are_held_than_a_page_holds(office, url):
+    work(url, pace=0.001)
+    assert 1 <= office.held_most < 9
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])

@@ -309,6 +309,7 @@ def test_the_shape_of_the_dictionary_is_stable(project):
         "ledger",
         "rounds",
         "certificate",
+        "people_error",
         "audit",
         "race",
         "forecast_needs",

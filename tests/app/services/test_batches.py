@@ -109,13 +109,13 @@ def audit_order(buy, id_="003-label-audit-1-20", **changes) -> LabelOrder:
 
 def test_what_an_audit_commits_to_is_stored_before_its_first_task_exists(run, images, monkeypatch):
     seen = []
-    real = batches._make_tasks
+    real = batches.make_tasks
 
-    def make_tasks(batch, image_ids):
+    def make_tasks(run, batch, images, after):
         seen.append((batch.commitment.content["key"], Task.objects.count()))
-        real(batch, image_ids)
+        real(run, batch, images, after)
 
-    monkeypatch.setattr(batches, "_make_tasks", make_tasks)
+    monkeypatch.setattr(batches, "make_tasks", make_tasks)
     batch = batches.open_batch(run=run, order=audit_order([9, 2, 5]))
     assert seen == [("0:audit:1:abcd", 0)]
     assert (batch.frozen, batch.commitment.model) == ("m1", "m1")
@@ -165,7 +165,8 @@ def test_ranks_grow_over_the_life_of_a_project(run, images):
     batches.open_batch(run=run, order=order(buy=[0, 1], id_="a"))
     batches.open_batch(run=run, order=order(buy=[2, 3], id_="b"))
     ranks = Task.objects.order_by("batch_id", "rank").values_list("rank", flat=True)
-    assert list(ranks) == [1, 2, 3, 4]
+    assert list(ranks) == [16, 32, 48, 64]  # between them is room for later slots
+    assert list(LabelBatch.objects.order_by("pk").values_list("last_rank", flat=True)) == [32, 64]
 
 
 def test_a_request_cannot_be_opened_twice(run, images):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from labelapp import engine
-from labelapp.models import Label, Run
+from labelapp.models import Label, Run, TrainItem
 from tests.app.conftest import add_images
 
 pytestmark = pytest.mark.django_db
@@ -82,8 +83,27 @@ def test_a_batch_with_nothing_to_buy_is_answered_at_once(run):
     assert engine.outstanding_training(run) == step.outstanding
 
 
+def test_a_training_after_which_the_next_batch_is_full_already_has_its_record(run, tmp_path):
+    labelled = set(Label.objects.values_list("seq", flat=True))
+    label(list(run.project.images.order_by("seq")), sorted(set(range(400)) - labelled))
+    seed = engine.next_step(run)
+    images = {image.seq: image for image in run.project.images.all()}
+    TrainItem.objects.bulk_create(
+        TrainItem(run=run, image=images[seq], seq=seq, iteration=0) for seq in seed.orders[0].train
+    )
+    run.state, run.waiting_for = seed.state, seed.outstanding.id
+    np.save(tmp_path / "pred.npy", np.arange(400, dtype=np.uint16) % 3)
+    np.save(tmp_path / "uncertainty.npy", np.linspace(0, 1, 400, dtype=np.float32))
+    trained = engine.Training("cnn_small", tmp_path, "0" * 64, 1.0, 1.0, 100)
+    step = engine.next_step(run, [trained])
+    assert engine.LabelOrder in {type(order) for order in step.orders[:-1]}
+    assert isinstance(step.state["state"]["records"][0], list)  # a row, no record any more
+    assert (step.record["number"], step.record["arch"]) == (1, "cnn_small")
+    assert set(step.record) == set(run.state["columns"])
+
+
 def test_reading_the_facts_writes_nothing(run, django_assert_max_num_queries):
     before = Run.objects.values().get()
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(5):  # labels, B, T, excluded, asked ahead
         engine.next_step(run)
     assert Run.objects.values().get() == before

@@ -17,7 +17,16 @@ from pycocotools.coco import COCO
 from labelapp import queue
 from labelapp.errors import ForbiddenError, InvalidInputError
 from labelapp.formats.csv_labels import unescape
-from labelapp.models import Certificate, Event, Export, Image, ImageAlias, Job, ProjectCounter
+from labelapp.models import (
+    Certificate,
+    Event,
+    Exclusion,
+    Export,
+    Image,
+    ImageAlias,
+    Job,
+    ProjectCounter,
+)
 from labelapp.selectors.exports import preview
 from labelapp.selectors.projects import access
 from labelapp.services import exports
@@ -115,6 +124,12 @@ def test_after_the_end_an_image_without_a_label_is_excluded(project, images):
     assert rows_of(project)["no label.png"]["status"] == "excluded"
 
 
+def test_an_image_that_nobody_can_label_says_so_before_the_end(project, images):
+    image = project.images.get(name="no label.png")
+    Exclusion.objects.create(image=image, project=project, seq=image.seq, reason="broken")
+    assert rows_of(project)["no label.png"]["status"] == "excluded"
+
+
 def test_test_marks_do_not_leak_before_the_end(project, images):
     assert {row["split"] for row in rows_of(project).values()} == {""}
 
@@ -160,6 +175,14 @@ def test_pycocotools_reads_every_image_and_every_label(manager, images, tmp_path
         "a/same.png",
         "=cmd|calc.png",
     }
+
+
+def test_coco_names_images_that_nobody_can_label(project, manager, images, tmp_path):
+    image = project.images.get(name="no label.png")
+    Exclusion.objects.create(image=image, project=project, seq=image.seq)
+    _, content = coco_of(manager, tmp_path)
+    said = [entry["file_name"] for entry in content["images"] if entry.get("excluded")]
+    assert said == ["no label.png"]
 
 
 def test_coco_names_source_person_time_and_confidence(cast, manager, images, tmp_path):

@@ -26,16 +26,6 @@ from tests.app.services.labelling_help import answer, entry
 
 
 @pytest.fixture
-def ann(project, batch, cast):
-    return entry(project, cast.annotator)
-
-
-@pytest.fixture
-def ben(project, batch, cast):
-    return entry(project, cast.second_annotator)
-
-
-@pytest.fixture
 def task(ann) -> Task:
     """A task that Ann holds."""
     return take(ann)

@@ -22,16 +22,6 @@ from tests.app.conftest import add_images, open_batch
 from tests.app.services.labelling_help import answer, entry
 
 
-@pytest.fixture
-def ann(project, batch, cast):
-    return entry(project, cast.annotator)
-
-
-@pytest.fixture
-def ben(project, batch, cast):
-    return entry(project, cast.second_annotator)
-
-
 def ids(work) -> list[int]:
     return [held.task_id for held in work.held]
 
@@ -81,6 +71,12 @@ def test_a_heartbeat_renews_the_lease(ann):
     assert left > timedelta(seconds=LEASE_SECONDS - 5)
 
 
+@pytest.mark.parametrize("number", [-1, 2**63, 10**30])
+def test_a_screen_that_shows_no_task_at_all_is_no_fault(ann, number):
+    held = ids(next_tasks(access=ann, count=2))
+    assert heartbeat(access=ann, holding=held, on_screen=number) == []
+
+
 def test_a_heartbeat_names_the_tasks_that_somebody_else_has(ann, ben):
     first = ids(next_tasks(access=ann, count=2))
     expire(first[0])
@@ -111,8 +107,10 @@ def test_at_the_tail_prefetched_tasks_of_others_are_taken_over(ann, ben, batch):
 
 def test_the_task_on_screen_is_never_taken_over(ann, ben, batch):
     mine = ids(next_tasks(access=ann, count=20))
-    submit(access=ann, answers=[answer(ann, task) for task in mine[:19]])
-    assert ids(next_tasks(access=ben, count=9)) == []
+    answers = [answer(ann, task) for task in mine[:18]]
+    submit(access=ann, answers=answers, holding=mine[18:], on_screen=mine[18])
+    assert ids(next_tasks(access=ben, count=9)) == [mine[19]]
+    assert ids(next_tasks(access=ann, count=9, holding=[mine[18]], on_screen=mine[18])) == []
 
 
 def test_nobody_takes_over_while_they_have_work(ann, ben):
@@ -147,8 +145,8 @@ def test_an_archived_project_gives_no_tasks(ann):
 
 
 def test_one_request_gets_a_bounded_number_of_tasks(project, cast, images):
-    open_batch(project, images + add_images(project, 30))
-    assert len(next_tasks(access=entry(project, cast.annotator), count=1000).held) == 20
+    open_batch(project, images + add_images(project, 90))
+    assert len(next_tasks(access=entry(project, cast.annotator), count=1000).held) == 100
 
 
 def test_nothing_is_claimed_for_a_count_below_one(ann):
@@ -167,7 +165,7 @@ def test_a_token_fits_one_person_one_task_one_project():
 def test_a_claim_is_one_statement_on_the_partial_index(ann):
     with CaptureQueriesContext(connection) as queries:
         next_tasks(access=ann, count=9)
-    claims = [q["sql"] for q in queries if "lease_user_id = " in q["sql"]]
+    claims = [q["sql"] for q in queries if " SET lease_user_id = " in q["sql"]]
     assert len(claims) == 1
     if connection.vendor == "sqlite":  # PostgreSQL's plan depends on its statistics
         with connection.cursor() as cursor:
@@ -175,3 +173,33 @@ def test_a_claim_is_one_statement_on_the_partial_index(ann):
             plan = str(cursor.fetchall())
         assert "task_open" in plan
         assert "TEMP B-TREE" not in plan
+
+
+def plan_of(who, marker: str) -> str:
+    """Return SQLite's plan of the statement with this marker in a claim that finds nothing."""
+    with CaptureQueriesContext(connection) as queries:
+        next_tasks(access=who, count=9)
+    (statement,) = [q["sql"] for q in queries if marker in q["sql"] and "EXPLAIN" not in q["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+        return str(cursor.fetchall())
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL's plan depends on data")
+def test_what_others_hold_is_found_without_walking_over_the_queue(ann, batch):
+    Task.objects.update(state="done")
+    assert "task_held" in plan_of(ann, "t.rank + 0")
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL's plan depends on data")
+def test_experts_read_an_index_of_their_own(project, cast, batch):
+    Task.objects.update(state="done")
+    manager = entry(project, cast.manager)
+    with CaptureQueriesContext(connection) as queries:
+        next_tasks(access=manager, count=9)
+    statement = next(q["sql"] for q in queries if "t.state = 'expert'" in q["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+        plan = str(cursor.fetchall())
+    assert "task_expert" in plan
+    assert "TEMP B-TREE" not in plan

@@ -19,16 +19,6 @@ from tests.app.services.test_labelling_answers import send, take
 
 
 @pytest.fixture
-def ann(project, batch, cast):
-    return entry(project, cast.annotator)
-
-
-@pytest.fixture
-def ben(project, batch, cast):
-    return entry(project, cast.second_annotator)
-
-
-@pytest.fixture
 def small(project, images, cast):
     """Ann and Ben in a project with one batch of two tasks."""
     batch = open_batch(project, images[:2])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from labelapp.models import Image, Import, Label
+from labelapp.errors import ConflictError
+from labelapp.models import GoldItem, Image, Import, Label, Membership, Task, VerifyPage
 from labelapp.rights import Role
-from labelapp.services import import_batches, labelling, people
+from labelapp.services import import_batches, labelling, leases, pauses, people, verify
 from labelapp.services.import_batches import Batch, FoundImage
 from tests.app.conftest import add_images, make_cast, make_project, open_batch
 from tests.app.services.labelling_help import answer, entry
@@ -80,6 +84,90 @@ def test_two_people_who_answer_what_the_other_one_holds_by_now_both_get_through(
     assert Label.objects.count() == 2
     batch.refresh_from_db()
     assert batch.remaining == 2
+
+
+def test_a_verified_page_does_not_cross_an_answer_to_an_image_that_it_gives_back(monkeypatch):
+    cast = make_cast()
+    project = make_project(cast)
+    batch = open_batch(project, add_images(project, 4), "train")
+    ann, ben = entry(project, cast.annotator), entry(project, cast.second_annotator)
+    first, second = batch.tasks.order_by("pk")[:2]
+    batch.tasks.filter(pk__in=[first.pk, second.pk]).update(lease_user=ann.user)
+    page = VerifyPage.objects.create(
+        id=uuid.uuid4(),
+        project=project,
+        user=ann.user,
+        class_index=1,
+        tiles=[{"task": first.pk, "seq": 0}, {"task": second.pk, "seq": 1}],
+        created=timezone.now() - timedelta(hours=1),
+    )
+    other = Other(lambda: labelling.submit(access=ben, answers=[answer(ben, first.pk)]))
+    begin_after_first_call(monkeypatch, verify, "_release", other)
+    taken = verify.submit_page(access=ann, page_id=page.pk, shown_ms=60_000, wrong={0: None})
+    other.end()
+    assert taken.state == "taken"
+    assert Label.objects.count() == 2
+
+
+@pytest.fixture
+def page():
+    """A person with a wrong gold image, the pausing rule, and two other images on the page."""
+    cast = make_cast()
+    project = make_project(cast)
+    batch = open_batch(project, add_images(project, 6))
+    square = project.classes.get(index=1)
+    image = project.images.order_by("-pk").first()
+    batch.tasks.filter(image=image).delete()
+    GoldItem.objects.create(project=project, image=image, label_class=square, source="uploaded")
+    type(project).objects.update(gold_first=1, gold_pause_below=0.9, gold_pause_after=1)
+    ann = entry(project, cast.annotator)
+    held = labelling.next_tasks(access=ann, count=3).held
+    assert [task.batch_id == batch.pk for task in held] == [False, True, True]
+    return ann, entry(project, cast.manager), [task.task_id for task in held]
+
+
+@pytest.mark.parametrize("begins_after", [(labelling, "load_desk"), (labelling, "pause_by_rule")])
+def test_a_pause_by_hand_does_not_cross_one_by_the_rule(monkeypatch, page, begins_after):
+    ann, boss, (gold, *others) = page
+
+    def pause() -> None:
+        with pytest.raises(ConflictError, match="paused already"):
+            pauses.pause(access=boss, user_id=ann.user.pk)
+
+    other = Other(pause)
+    begin_after_first_call(monkeypatch, *begins_after, other)
+    wrong = answer(ann, gold, **{"class": 2})
+    work = labelling.submit(access=ann, answers=[wrong], holding=others, count=1)
+    other.end()
+    assert (work.held, work.lost) == ([], [])
+    assert Membership.objects.get(user=ann.user).pause_reason == "gold:0:1:0.9"
+
+
+def test_a_pause_by_hand_comes_before_one_by_the_rule(monkeypatch, page):
+    ann, boss, (gold, *others) = page
+    wrong = answer(ann, gold, **{"class": 2})
+    other = Other(lambda: labelling.submit(access=ann, answers=[wrong], holding=others, count=1))
+    begin_after_first_call(monkeypatch, pauses, "release_leases", other)
+    pauses.pause(access=boss, user_id=ann.user.pk, reason="by hand")
+    other.end()
+    assert Membership.objects.get(user=ann.user).pause_reason == "by hand"
+
+
+@pytest.mark.parametrize("what", ["release", "pause", "remove"])
+def test_freeing_what_a_person_holds_does_not_cross_their_answer(monkeypatch, page, what):
+    ann, boss, (_, first, second) = page
+    actions = {
+        "release": lambda: leases.release(access=boss, user_id=ann.user.pk),
+        "pause": lambda: pauses.pause(access=boss, user_id=ann.user.pk),
+        "remove": lambda: people.remove_member(access=boss, user_id=ann.user.pk),
+    }
+    other = Other(actions[what])
+    begin_after_first_call(monkeypatch, labelling, "load_desk", other)
+    # The later one is answered: the earlier one is what the other transaction frees first.
+    labelling.submit(access=ann, answers=[answer(ann, second)], holding=[first], count=1)
+    other.end()
+    assert Label.objects.count() == 1
+    assert not Task.objects.filter(lease_user=ann.user, state="open").exists()
 
 
 def test_a_new_role_does_not_cross_the_rows_of_an_import(monkeypatch):

@@ -13,9 +13,9 @@ from labelapp.errors import (
     NotFoundError,
 )
 from labelapp.models import AuditLog, Event, Invitation, Membership, Task
-from labelapp.selectors.people import invitation_for
+from labelapp.selectors.people import assignable_roles, invitation_for, members
 from labelapp.selectors.projects import access
-from labelapp.services import people
+from labelapp.services import pauses, people
 
 
 @pytest.fixture
@@ -216,3 +216,53 @@ def test_annotators_remove_nobody_but_may_leave(cast, project):
 def test_people_outside_the_project_are_not_found(cast, owner):
     with pytest.raises(NotFoundError):
         people.change_role(access=owner, user_id=cast.outsider.pk, role="manager")
+
+
+# --- reviewers -----------------------------------------------------------------------------------
+
+
+def test_a_reviewer_is_between_annotators_and_managers(cast, project):
+    owner = access(cast.owner, project.public_id)
+    people.change_role(access=owner, user_id=cast.annotator.pk, role="reviewer")
+    _, token = people.create_invitation(access=owner, role="annotator")
+    assert not people.accept_invitation(user=cast.annotator, token=token).changed
+    _, token = people.create_invitation(access=owner, role="manager")
+    assert people.accept_invitation(user=cast.annotator, token=token).changed
+
+
+def test_managers_make_reviewers_and_owners_come_first(cast, project):
+    manager = access(cast.manager, project.public_id)
+    assert [str(role) for role in assignable_roles(manager)] == [
+        "annotator",
+        "reviewer",
+        "manager",
+    ]
+    people.change_role(access=manager, user_id=cast.annotator.pk, role="reviewer")
+    roles = [m.role for m in members(manager)]
+    assert roles == ["owner", "manager", "reviewer", "annotator"]
+
+
+def test_a_manager_who_becomes_a_reviewer_loses_their_links(cast, project):
+    manager = access(cast.manager, project.public_id)
+    people.create_invitation(access=manager, role="annotator")
+    owner = access(cast.owner, project.public_id)
+    people.change_role(access=owner, user_id=cast.manager.pk, role="reviewer")
+    assert Invitation.objects.get().revoked_at is not None
+
+
+def test_a_manager_cannot_pause_an_owner_but_lift_their_own_pause(cast, project):
+    manager = access(cast.manager, project.public_id)
+    with pytest.raises(ForbiddenError):
+        pauses.pause(access=manager, user_id=cast.owner.pk)
+    pauses.pause(access=manager, user_id=cast.manager.pk)
+    pauses.resume(access=manager, user_id=cast.manager.pk)
+    with pytest.raises(ConflictError):
+        pauses.resume(access=manager, user_id=cast.manager.pk)
+
+
+def test_annotators_pause_nobody(cast, project):
+    ann = access(cast.annotator, project.public_id)
+    with pytest.raises(ForbiddenError):
+        pauses.resume(access=ann, user_id=cast.annotator.pk)
+    with pytest.raises(NotFoundError):
+        pauses.pause(access=access(cast.owner, project.public_id), user_id=cast.outsider.pk)

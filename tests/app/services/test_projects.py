@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from labelapp.models import AuditLog, Event, GuidelineEntry, Job, Membership, Project
+from labelapp.models import AuditLog, Event, GoldItem, GuidelineEntry, Job, Membership, Project
 from labelapp.selectors.projects import access
 from labelapp.services import guidelines, projects
 from labelapp.services.guidelines import Entry
@@ -267,3 +267,18 @@ def test_memberships_are_counted_per_project_only(cast, project, images):
     open_batch(project, images)
     other = projects.create_project(user=cast.annotator, **GOOD)
     assert Membership.objects.filter(project=other).count() == 1
+
+
+def test_a_class_of_gold_images_is_not_taken_away(cast, project, images):
+    star = project.classes.get(name="star")
+    GoldItem.objects.create(project=project, image=images[0], label_class=star, source="uploaded")
+    with pytest.raises(InvalidInputError) as caught:
+        projects.update_project(
+            access=access(cast.owner, project.public_id),
+            name="Shapes",
+            class_names=["circle", "square"],
+            terms=TERMS,
+            method=Method(),
+            flip=True,
+        )
+    assert "star is the class of gold images" in str(caught.value.fields["classes"])

@@ -11,14 +11,19 @@ from labelapp.errors import ConflictError
 from labelapp.models import (
     Answer,
     AuditLog,
+    Comment,
     Export,
+    GoldItem,
+    GoldResult,
     Image,
     Job,
     Label,
     LedgerEntry,
     Project,
+    Review,
     Task,
     User,
+    VerifyPage,
 )
 from labelapp.selectors.projects import access
 from labelapp.services import projects, purging
@@ -55,7 +60,21 @@ def full(cast, project, batch):
         project=project, key="a", purpose="seed", quantity=1, unit_price=1, amount=1
     )
     Export.objects.create(project=project, format="csv", file_key="exports/1.csv")
+    _judged(project, answer)
     return project
+
+
+def _judged(project: Project, answer: Answer) -> None:
+    """Gold, a review, a page of the grid, a comment: rows that refuse to lose their people."""
+    image, user = answer.image, answer.user
+    star = project.classes.get(index=2)
+    GoldItem.objects.create(project=project, image=image, label_class=star, source="uploaded")
+    GoldResult.objects.create(
+        answer=answer, project=project, user=user, image=image, truth=2, given=0, right=False
+    )
+    Review.objects.create(project=project, image=image, reason="sample")
+    Comment.objects.create(id=uuid.uuid4(), project=project, image=image, user=user, text="?")
+    VerifyPage.objects.create(id=uuid.uuid4(), project=project, user=user, class_index=0, tiles=[])
 
 
 def delete(cast, project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import uuid
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +26,27 @@ def true_class(seq: int, classes: int = 3) -> int:
     return (seq * 7 + seq // 5) % classes
 
 
-def fill(project: Project, media: Path, count: int, side: int = 16) -> None:
-    """Give the project images whose brightness tells their class, with noise."""
+@cache
+def pictures(count: int, side: int) -> list[bytes]:
+    """Return the files of `fill`: many tests of one process want the same ones."""
     rng = np.random.default_rng(0)
-    folder = media / "test" / str(project.pk)
-    folder.mkdir(parents=True)
-    rows = []
+    files = []
     for seq in range(count):
         level = 40 + 80 * true_class(seq)
         pixels = np.clip(rng.normal(level, 12, (side, side)), 0, 255).astype(np.uint8)
         buffer = io.BytesIO()
         Pillow.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-        (folder / f"{seq}.png").write_bytes(buffer.getvalue())
+        files.append(buffer.getvalue())
+    return files
+
+
+def fill(project: Project, media: Path, count: int, side: int = 16) -> None:
+    """Give the project images whose brightness tells their class, with noise."""
+    folder = media / "test" / str(project.pk)
+    folder.mkdir(parents=True)
+    rows = []
+    for seq, content in enumerate(pictures(count, side)):
+        (folder / f"{seq}.png").write_bytes(content)
         key = f"test/{project.pk}/{seq}.png"
         rows.append(
             Image(
@@ -46,7 +56,7 @@ def fill(project: Project, media: Path, count: int, side: int = 16) -> None:
                 name=f"{seq}.png",
                 width=side,
                 height=side,
-                size=len(buffer.getvalue()),
+                size=len(content),
                 original_key=key,
                 display_key=key,
             )
@@ -88,6 +98,24 @@ def answer_all(project: Project, user: User, answer=true_class) -> int:
         assert all(result["ok"] for result in work.results), work.results
         answered += len(held)
         held = work.held
+    return answered
+
+
+def work_ahead(project: Project, user, count: int) -> int:
+    """Answer up to `count` tasks one by one, as a page does that shows the next one at once."""
+    who = access(user, project.public_id, Right.LABEL)
+    seqs = dict(Image.objects.filter(project=project).values_list("pk", "seq"))
+    answered = 0
+    held = labelling.next_tasks(access=who, count=3).held
+    while held and answered < count:
+        task = held[0]
+        given = [make_answer(who, task.task_id, true_class(seqs[task.image_id]))]
+        others = [one.task_id for one in held[1:]]
+        rest = {"holding": others, "on_screen": others[0] if others else None}
+        work = labelling.submit(access=who, answers=given, count=1, **rest)
+        assert work.results[0]["ok"], work.results
+        held = [*held[1:], *work.held]
+        answered += 1
     return answered
 
 

@@ -58,7 +58,9 @@ def _score(folder: Path, request: dict) -> dict[str, np.ndarray]:
         "least": (1.0 - ordered[:, -1]).astype(np.float32),
         "entropy": -(share * np.log(share)).sum(axis=1).astype(np.float32),
     }
-    if request["features"]:
+    if request["display"]:
+        arrays["probs"] = share.astype(np.float16)
+    if request["display"] or request["features"]:
         arrays["features"] = brightness[:, None].astype(np.float16)
     return arrays
 

@@ -20,11 +20,12 @@ from labelapp.models import Answer, Job, Label, LedgerEntry, Project  # noqa: E4
 from labelapp.selectors.runs import recount  # noqa: E402
 from tests.app.conftest import make_cast, make_project  # noqa: E402
 from tests.app.tasks import driving  # noqa: E402
+from tests.app.web.labelling_site import migrated  # noqa: E402
 
 
 def begin() -> None:
     """Make a project whose run waits for its first training."""
-    call_command("migrate", verbosity=0)
+    migrated(call_command)
     cast = make_cast()
     project = make_project(cast)
     driving.fill(project, Path(settings.MEDIA_ROOT), 400)

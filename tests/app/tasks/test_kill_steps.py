@@ -25,7 +25,7 @@ from labelapp.models import (
     TestMark,
     TrainItem,
 )
-from labelapp.services import labelling, model_files, pool_tensor, runs
+from labelapp.services import ahead, labelling, model_files, pool_tensor, runs
 from labelapp.services import training as train_service
 from tests.app.services.labelling_help import answer, entry
 from tests.app.tasks import driving
@@ -81,10 +81,10 @@ def _compute_each_step_once(monkeypatch):
     """The engine's step has no side effects; computing it for every crash would only cost time."""
     known, real = {}, runs.engine.next_step
 
-    def next_step(run, trainings=(), frozen=None):
-        key = (run.pk, run.version, tuple(trainings), frozen)
+    def next_step(run, trainings=(), frozen=None, early=None):
+        key = (run.pk, run.version, tuple(trainings), frozen, early.count)
         if key not in known:
-            known[key] = real(run, trainings, frozen)
+            known[key] = real(run, trainings, frozen, early)
         return known[key]
 
     monkeypatch.setattr(runs.engine, "next_step", next_step)
@@ -126,6 +126,7 @@ def test_storing_the_machine_labels(ready, cast, fake_trainer, monkeypatch):
     real, crashes = runs.advance, []
 
     def advance(run_id: int) -> bool:
+        ahead.close(Run.objects.get(pk=run_id))  # a transaction of its own, before the step
         crashes.append(crash_everywhere(lambda: real(run_id)))
         return True
 

@@ -78,7 +78,9 @@ def test_only_the_first_network_is_asked_for_its_last_layer(racing, ready, setti
     driving.do_one(racing)
     first, second = (Path(settings.MEDIA_ROOT) / m.folder for m in ready.run.models.order_by("pk"))
     assert np.load(first / "features.npy").shape == (600, 1)
+    assert np.load(first / "probs.npy").shape == (600, 3)
     assert not (second / "features.npy").exists()
+    assert not (second / "probs.npy").exists()
 
 
 def test_the_iteration_keeps_the_leaders_record_and_those_of_the_others(racing, ready):
@@ -97,4 +99,5 @@ def test_features_of_earlier_trainings_are_deleted(racing, ready, cast, settings
     driving.answer_all(ready, cast.annotator)
     driving.do_jobs()
     root = Path(settings.MEDIA_ROOT) / "models" / ready.public_id
-    assert [path.parent.name[:3] for path in root.glob("*/features.npy")] == ["002"]
+    for name in ("features", "probs"):
+        assert [path.parent.name[:3] for path in root.glob(f"*/{name}.npy")] == ["002"]

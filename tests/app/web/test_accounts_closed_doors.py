@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-OPEN = {"invitation", "password_link", "healthz"}
-"""What people without a session may see: links that carry a secret, and the health check."""
+OPEN = {"invitation", "password_link", "healthz", "words"}
+"""What people without a session may see: links that carry a secret, the health check, and the
+words of the scripts in each language."""
 
 
 def ours(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:

@@ -23,6 +23,15 @@ FOR_ANNOTATORS = {
     "api_tasks",
     "api_answers",
     "api_heartbeat",
+    "api_comments",
+    "api_similar",
+    "api_verify",
+    "api_verify_keep",
+    "api_verify_page",
+    "image_full",
+    "image_thumb",
+    "project_grid",
+    "project_verify",
 }
 """All that somebody who labels may ask for in a project."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
+from labelapp.formats.pictures import THUMB_SIDE, decode
 from labelapp.models import Image, Import, ImportProblem
 from labelapp.selectors.projects import access
 from labelapp.services import imports
@@ -138,6 +142,31 @@ def test_an_annotator_gets_the_display_copy_cached_for_ever(cast, sign_in, proje
     assert response.content.startswith(b"\x89PNG")
 
 
+def test_grids_get_a_small_copy_made_once(cast, sign_in, project, taken, settings):
+    client, address = sign_in(cast.annotator), url("image_thumb", project, 1)
+    first, again = client.get(address), client.get(address)
+    assert first["Content-Type"] == "image/webp"
+    assert first["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert max(decode(first.content, max_pixels=10**6).size) == THUMB_SIDE
+    assert again.content == first.content
+    (made,) = Path(settings.MEDIA_ROOT).glob(f"projects/{project.public_id}/thumb/*/*.webp")
+    assert made.read_bytes() == first.content
+    assert client.get(address, headers={"If-None-Match": first["ETag"]}).status_code == 304
+
+
+def test_the_small_copy_of_a_tiny_image_is_its_display_copy(cast, sign_in, project, taken):
+    client = sign_in(cast.annotator)
+    small = client.get(url("image_thumb", project, 0))
+    assert small["Content-Type"] == "image/png"
+    assert small.content == client.get(url("image_display", project, 0)).content
+
+
+def test_a_small_copy_without_its_image_is_missing(cast, sign_in, project, taken, settings):
+    shutil.rmtree(Path(settings.MEDIA_ROOT) / "projects" / project.public_id / "display")
+    for seq in (0, 1, 2):
+        assert sign_in(cast.annotator).get(url("image_thumb", project, seq)).status_code == 404
+
+
 def test_a_large_image_is_shown_as_webp(cast, sign_in, project, taken):
     response = sign_in(cast.annotator).get(url("image_display", project, 1))
     assert response["Content-Type"] == "image/webp"
@@ -229,6 +258,7 @@ GETS = [
     ("images_gallery", ()),
     ("import_problems", (1,)),
     ("image_display", (0,)),
+    ("image_thumb", (0,)),
     ("image_original", (0,)),
 ]
 POSTS = [

@@ -6,83 +6,26 @@ import re
 import time
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests.app.web.labelling_pages import (
+    API,
+    SHOWN,
+    all_requests_done,
+    all_saved,
+    labels,
+    press,
+    shown,
+    sign_in,
+    until,
+)
 from tests.app.web.labelling_site import running_site
-
-API = re.compile("/api/v1/projects/")
-SHOWN = "#frame img"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     with running_site(tmp_path_factory.mktemp("labelling") / "var", "400") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-
-
-@pytest.fixture
-def visit(site, browser):
-    """Return a function that opens the labelling page as this person."""
-    contexts, problems = [], []
-
-    def open_page(who: str = "ann", **options) -> Page:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        context.set_default_timeout(10_000)
-        sign_in(context, site, who)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: problems.append(m.text) if "Policy" in m.text else None)
-        page.goto(f"{site.address}/p/{site.project}/label/")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
-
-
-def sign_in(context, site, who: str) -> None:
-    cookie = {"name": "sessionid", "value": site.sessions[who], "url": site.address}
-    context.add_cookies([cookie])
-
-
-def shown(page: Page) -> str:
-    """Return the address of the image on screen."""
-    page.wait_for_selector(SHOWN)
-    return page.locator(SHOWN).get_attribute("src").split("?")[0]
-
-
-def press(page: Page, key: str) -> None:
-    """Press a key the way a person does: not at the very moment of the last image."""
-    page.wait_for_selector(SHOWN)
-    time.sleep(0.08)
-    page.keyboard.press(key)
-
-
-def all_saved(page: Page) -> None:
-    expect(page.locator("#saved-text")).to_have_text("All saved")
-
-
-def labels(site, user: str = "ann") -> list[int]:
-    """Return the classes of this person's labels, oldest answer first."""
-    rows = site.ask(
-        "SELECT l.class_index FROM labelapp_label l JOIN labelapp_user u ON u.id = l.user_id"
-        " JOIN labelapp_answer a ON a.id = l.answer_id WHERE u.email = ? ORDER BY a.created",
-        f"{user}@example.org",
-    )
-    return [row[0] for row in rows]
-
-
-def all_requests_done(page: Page) -> None:
-    page.wait_for_selector(SHOWN)
-    page.wait_for_load_state("networkidle")
 
 
 def test_one_key_saves_the_answer_and_shows_the_next_image(visit, site):
@@ -98,11 +41,19 @@ def test_one_key_saves_the_answer_and_shows_the_next_image(visit, site):
 def test_the_next_image_comes_before_the_server_has_answered(visit):
     page = visit()
     first = shown(page)
-    page.wait_for_load_state("networkidle")
-    page.route(API, lambda route: None)  # never answered
+    all_requests_done(page)
+    waiting = []
+
+    def wait(route) -> None:
+        waiting.append(route)  # it is not answered
+
+    page.route(API, wait)
     press(page, "Digit1")
     assert shown(page) != first
     expect(page.locator("#saved-text")).to_have_text("1 answer unsaved")
+    until(page, lambda: waiting)
+    for route in waiting:
+        route.abort()
 
 
 def test_the_next_eight_images_are_there_without_a_network(visit):
@@ -140,14 +91,20 @@ def test_a_reply_that_got_lost_does_not_count_twice(visit, site):
     page = visit()
     all_requests_done(page)
 
+    lost = []
+
     def lose_the_reply(route):
-        route.fetch()
+        if not lost:
+            lost.append(route.fetch().status)
         route.abort()
 
-    page.route(re.compile("/answers/"), lose_the_reply, times=1)
+    page.route(re.compile("/answers/"), lose_the_reply)
     press(page, "Digit3")
+    until(page, lambda: lost)
     expect(page.locator("#saved-text")).to_contain_text("1 answer unsaved")
+    page.unroute(re.compile("/answers/"))
     all_saved(page)
+    assert lost == [200]
     assert labels(site)[before:] == [2]
 
 
@@ -344,7 +301,7 @@ def test_an_image_that_does_not_load_can_be_skipped(visit):
     all_requests_done(page)
     page.route(re.compile("/display/"), lambda route: route.abort())
     page.reload()
-    expect(page.locator("#note")).to_contain_text("could not be loaded", timeout=15_000)
+    expect(page.locator("#note")).to_contain_text("could not be loaded")
     page.keyboard.press("Digit1")  # nobody labels what they cannot see
     expect(page.locator("#strip li")).to_have_count(0)
     page.unroute(re.compile("/display/"))

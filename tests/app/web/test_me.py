@@ -5,9 +5,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
-from labelapp.models import Answer, LedgerEntry, Membership, User
+from labelapp.models import Answer, GoldResult, LedgerEntry, Membership, User
 from labelapp.selectors.me import my_work
 from labelapp.web.me import clock
 
@@ -126,3 +127,32 @@ def test_the_theme_switch_leads_nowhere_else(cast, sign_in):
 
 def test_a_theme_that_does_not_exist_is_refused(cast, sign_in):
     assert sign_in(cast.annotator).post("/me/theme/", {"theme": "pink"}).status_code == 400
+
+
+def test_people_see_how_well_they_did_but_not_on_which_images(
+    cast, project, batch, images, sign_in
+):
+    task = batch.tasks.get(image=images[3])
+    given = Answer.objects.create(
+        id=uuid.uuid4(),
+        task=task,
+        batch=batch,
+        project=project,
+        image=images[3],
+        user=cast.annotator,
+        kind="class",
+        label_class=project.classes.get(index=2),
+    )
+    GoldResult.objects.create(
+        answer=given,
+        project=project,
+        user=cast.annotator,
+        image=images[3],
+        truth=1,
+        given=2,
+        right=False,
+    )
+    text = sign_in(cast.annotator).get(reverse("me")).text
+    assert "square as star" in text
+    assert images[3].name not in text
+    assert "square as star" not in sign_in(cast.second_annotator).get(reverse("me")).text

@@ -140,3 +140,15 @@ def test_invitations_of_other_projects_are_not_found(cast, project, link, sign_i
     url = reverse("invitation_revoke", args=[other.public_id, pk])
     assert sign_in(cast.outsider).post(url).status_code == 404
     assert Invitation.objects.get().revoked_at is None
+
+
+def test_a_member_is_paused_and_resumed_on_the_page(cast, project, page, sign_in):
+    client = sign_in(cast.manager)
+    client.post(reverse("member_pause", args=[project.public_id, cast.annotator.pk]))
+    member = Membership.objects.get(user=cast.annotator)
+    assert member.paused_at is not None
+    Membership.objects.filter(pk=member.pk).update(pause_reason="gold:12:20:0.8")
+    text = client.get(page).text
+    assert "12 were answered rightly" in text
+    client.post(reverse("member_resume", args=[project.public_id, cast.annotator.pk]))
+    assert Membership.objects.get(user=cast.annotator).paused_at is None

@@ -1,0 +1,23 @@
+"""Who labels and who decides, while the module's `batch` is open."""
+
+from __future__ import annotations
+
+import pytest
+
+from labelapp.selectors.projects import Access
+from tests.app.services.labelling_help import entry
+
+
+@pytest.fixture
+def ann(cast, project, batch) -> Access:
+    return entry(project, cast.annotator)
+
+
+@pytest.fixture
+def ben(cast, project, batch) -> Access:
+    return entry(project, cast.second_annotator)
+
+
+@pytest.fixture
+def boss(cast, project, batch) -> Access:
+    return entry(project, cast.manager)

@@ -1,0 +1,46 @@
+"""Pytest plugin for `--dist loadfile --no-loadscope-reorder`: files that take long start first.
+
+xdist starts with the files of many tests. A file of three tests that take a minute would come
+last, and one process would wait for the other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import PurePath
+
+LONG = (
+    "*_browser.py",
+    "tasks/test_many_annotators.py",
+    "tasks/test_kill_processes.py",
+    "tasks/test_kill_steps.py",
+    "tasks/test_ahead_run.py",
+    "tasks/test_people_run.py",
+    "tasks/test_run_end_to_end.py",
+    "tasks/test_several_networks.py",
+    "tasks/test_ahead_training.py",
+    "tasks/test_change_during_audit.py",
+    "management/test_up.py",
+    "management/test_supervisor.py",
+    "services/test_labelling_stateful.py",
+    "services/test_backup_postgres.py",
+    "selectors/test_dashboard_real_run.py",
+    "engine/vision/*.py",
+    "lab/test_paper.py",
+    "lab/test_replay.py",
+    "lab/test_paper_imagenet.py",
+    "engine/test_projects_simulated.py",
+    "engine/test_audit_simulated.py",
+    "engine/test_ahead.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Sort by file: the long ones as listed, then those of many tests; tests keep their order."""
+    tests = Counter(item.path for item in items)
+    places = {path: (place(path), -count, str(path)) for path, count in tests.items()}
+    items.sort(key=lambda item: places[item.path])
+
+
+def place(path: PurePath) -> int:
+    return next((n for n, name in enumerate(LONG) if path.match(name)), len(LONG))
