@@ -6,9 +6,10 @@ PORT ?= 8000
 PEOPLE ?= 3
 PACE ?= 0
 PY := .venv/bin/python
+BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder -p tests.long_first
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run demo worker test test-engine test-app test-postgres test-journeys test-all lint format bench map screenshots clean
+.PHONY: help run demo worker test test-engine test-app test-postgres test-journeys test-all lint format bench messages map screenshots clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,16 +26,16 @@ worker: .venv/.run-ready  ## one more worker for an installation that grew up
 test: .venv/.dev-ready test-engine test-app test-postgres test-journeys  ## set everything up and pass all tests
 
 test-engine: .venv/.dev-ready  ## the engine's tests, with Django blocked from being imported
-	$(PY) -m pytest tests/engine -n 2 --dist loadfile -q -p no:django -p tests.no_django
+	$(PY) -m pytest tests/engine $(BY_FILE) -q -p no:django -p tests.no_django
 
 test-app: .venv/.dev-ready  ## the app's tests on SQLite, and the architecture's
-	$(PY) -m pytest tests/app tests/architecture -n 2 -q
+	$(PY) -m pytest tests/app tests/architecture $(BY_FILE) -q
 
 test-postgres: .venv/.dev-ready  ## services, selectors and tasks once more on PostgreSQL
 	@bash tools/test_postgres.sh
 
 test-journeys: .venv/.dev-ready  ## whole journeys in a real browser
-	$(PY) -m pytest tests/journeys -q
+	$(PY) -m pytest tests/journeys -n 2 -q
 
 test-all: .venv/.dev-ready  ## every test, the slow ones too
 	$(PY) -m pytest tests -q -m ""
@@ -51,6 +52,10 @@ format: .venv/.dev-ready  ## format the code
 
 bench: .venv/.dev-ready  ## measure speed and memory (minutes; nothing is asserted)
 	@for bench in tests/bench/bench_*.py; do echo "== $$bench"; PYTHONPATH=. $(PY) $$bench || exit 1; done
+	@for bench in queue label_studio; do echo "== benchmarks/$$bench.py"; $(PY) -m benchmarks.$$bench || exit 1; done
+
+messages: .venv/.dev-ready  ## collect the words to translate into locale/ and compile them (needs GNU gettext)
+	$(PY) tools/messages.py
 
 map: .venv/.dev-ready  ## write the map of modules into docs/architecture.md
 	$(PY) tools/module_map.py

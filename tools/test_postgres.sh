@@ -19,5 +19,9 @@ then
   echo "######## the services' tests did not run."
   exit 0
 fi
+# Commits need not outlive a power cut here. Whole runs are made once per module, so a module stays
+# with one process; what needs no database is left out by tests/app/conftest.py.
+export PGOPTIONS="${PGOPTIONS:-} -c synchronous_commit=off"
 MCAL_DATABASE_URL=$url .venv/bin/python -m pytest \
-  tests/app/services tests/app/selectors tests/app/tasks -n 2 -q
+  tests/app/services tests/app/selectors tests/app/tasks \
+  -n 2 --dist loadfile --no-loadscope-reorder -p tests.long_first -q
