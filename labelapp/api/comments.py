@@ -11,14 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labelapp.errors import InvalidInputError
+from labelapp.api.body import MAX_SMALL, Body, wrong
 from labelapp.models import User
 from labelapp.rights import Right
 from labelapp.selectors.comments import comments_on
 from labelapp.selectors.projects import access
 from labelapp.services import comments
-
-MAX_SEQ = 2**31 - 1
 
 
 class CommentIn(serializers.Serializer[Any]):
@@ -89,8 +87,8 @@ class CommentsView(APIView):
         """Return the comments on one image, oldest first."""
         found = access(cast("User", request.user), pid, Right.LABEL)
         seq = request.query_params.get("seq", "")
-        if not seq.isdecimal() or len(seq) > 10 or int(seq) > MAX_SEQ:
-            raise InvalidInputError("The request has a wrong value.", seq="must be a number")
+        if not seq.isdecimal() or len(seq) > 10 or int(seq) > MAX_SMALL:
+            raise wrong("seq", "must be a number")
         everybody = request.query_params.get("everybody", "") in {"1", "true"}
         return Response({"ok": True, "comments": comments_on(found, int(seq), everybody=everybody)})
 
@@ -103,14 +101,12 @@ class CommentsView(APIView):
     def post(self, request: Request, pid: str) -> Response:
         """Store the comments, each with its own result; safe to repeat."""
         found = access(cast("User", request.user), pid, Right.LABEL)
-        data = request.data
-        written = data.get("comments") if isinstance(data, dict) else None
-        as_user = data.get("user") if isinstance(data, dict) else None
-        if not isinstance(written, list):
-            raise InvalidInputError("The request has a wrong value.", comments="must be a list")
-        if as_user is not None and (isinstance(as_user, bool) or not isinstance(as_user, int)):
-            raise InvalidInputError("The request has a wrong value.", user="must be a number")
-        results = comments.add_comments(access=found, comments=written, as_user=as_user)
+        body = Body(request.data)
+        results = comments.add_comments(
+            access=found,
+            comments=body.items("comments", needed=True),
+            as_user=body.optional("user"),
+        )
         return Response({"ok": True, "results": results})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, cast
 
 from django.urls import URLPattern, path, reverse
@@ -11,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from labelapp.api.body import MAX_SMALL, Body, read_uuid, wrong
 from labelapp.api.grid_schema import (
     PageReply,
     PageRequest,
@@ -19,8 +19,6 @@ from labelapp.api.grid_schema import (
     SubmitReply,
     SubmitRequest,
 )
-from labelapp.api.labelling import Body
-from labelapp.errors import InvalidInputError
 from labelapp.models import User, VerifyPage
 from labelapp.rights import Right
 from labelapp.selectors.labelling import LeasedTask, describe_tasks, done_today, open_batches
@@ -30,7 +28,6 @@ from labelapp.services import similar, verify
 from labelapp.services.leases import LEASE_SECONDS, task_token
 
 _MAX_MS = 24 * 3600 * 1000
-_MAX_SMALL = 2**31 - 1
 
 
 class SimilarView(APIView):
@@ -78,11 +75,10 @@ class PagesView(APIView):
         """Open a page: of one class, or of the one with the most open images. Safe to repeat."""
         found = _access(request, pid)
         body = Body(request.data)
-        wanted = body.data.get("class")
         opened = verify.open_page(
             access=found,
-            page_id=_uuid(body.data.get("id")),
-            class_index=None if wanted is None else _small(body.number("class", 0), "class"),
+            page_id=read_uuid(body.data.get("id")),
+            class_index=body.optional("class", most=MAX_SMALL),
             count=body.number("count", 40),
         )
         classes = [{"class": index, "count": n} for index, n in opened.classes.items()]
@@ -101,10 +97,10 @@ class PageView(APIView):
         body = Body(request.data)
         outcome = verify.submit_page(
             access=found,
-            page_id=_uuid(page),
+            page_id=read_uuid(page),
             shown_ms=max(0, min(body.number("shown_ms", 0), _MAX_MS)),
-            wrong=_wrong(body.data.get("wrong")),
-            guideline_version=_small(body.number("guideline_version", 0), "guideline_version"),
+            wrong=_marked(body.data.get("wrong")),
+            guideline_version=body.number("guideline_version", 0, most=MAX_SMALL),
         )
         answers = [
             {"task": task, "token": token, "class": index} for task, token, index in outcome.answers
@@ -124,7 +120,7 @@ class KeepPageView(APIView):
     @extend_schema(request=None, responses=None)
     def post(self, request: Request, pid: str, page: str) -> Response:
         """Renew the leases of the page's images."""
-        verify.keep(access=_access(request, pid), page_id=_uuid(page))
+        verify.keep(access=_access(request, pid), page_id=read_uuid(page))
         return Response({"ok": True})
 
 
@@ -155,35 +151,16 @@ def _progress(found: Access) -> dict[str, int]:
     return {"done": done_today(found.project, found.user), "left_in_batch": left}
 
 
-def _wrong(value: object) -> dict[int, int | None]:
-    """Read {"place": class or null}; raise InvalidInputError."""
+def _marked(value: object) -> dict[int, int | None]:
+    """Read {"place": class or null} of the images marked as wrong; raise InvalidInputError."""
     if not isinstance(value, dict) or len(value) > verify.MOST_TILES:
-        raise _invalid("wrong")
-    wrong: dict[int, int | None] = {}
-    for place, index in value.items():
+        raise wrong("wrong")
+    body, marked = Body(value), {}
+    for place in value:
         if not (isinstance(place, str) and place.isascii() and place.isdecimal()):
-            raise _invalid("wrong")
-        if index is not None and (isinstance(index, bool) or not isinstance(index, int)):
-            raise _invalid("wrong")
-        wrong[int(place[:4])] = None if index is None else _small(index, "wrong")
-    return wrong
-
-
-def _small(value: int, name: str) -> int:
-    if not 0 <= value <= _MAX_SMALL:
-        raise _invalid(name)
-    return value
-
-
-def _uuid(value: object) -> uuid.UUID:
-    try:
-        return uuid.UUID(value if isinstance(value, str) else "")
-    except ValueError as error:
-        raise _invalid("id") from error
-
-
-def _invalid(name: str) -> InvalidInputError:
-    return InvalidInputError("The request has a wrong value.", **{name: "is not valid"})
+            raise wrong("wrong")
+        marked[int(place[:4])] = body.optional(place, most=MAX_SMALL)
+    return marked
 
 
 _VERIFY = "projects/<str:pid>/verify/"

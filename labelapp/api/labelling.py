@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from labelapp.api.body import Body
 from labelapp.api.labelling_schema import (
     AnswersReply,
     AnswersRequest,
@@ -18,7 +19,6 @@ from labelapp.api.labelling_schema import (
     TasksReply,
     TasksRequest,
 )
-from labelapp.errors import InvalidInputError
 from labelapp.models import User
 from labelapp.rights import Right
 from labelapp.selectors.labelling import (
@@ -70,7 +70,7 @@ def next_tasks(found: Access, data: object) -> dict[str, Any]:
     holding = body.ids("holding")
     count = body.number("count", 1)
     work = labelling.next_tasks(
-        access=found, count=count, holding=holding, on_screen=body.on_screen(holding)
+        access=found, count=count, holding=holding, on_screen=_on_screen(body, holding)
     )
     return _reply(found, work, idle=count > 0 and len(holding) == len(work.lost))
 
@@ -84,7 +84,7 @@ def take_answers(found: Access, data: object) -> dict[str, Any]:
         answers=body.items("answers"),
         count=count,
         holding=holding,
-        on_screen=body.on_screen(holding),
+        on_screen=_on_screen(body, holding),
         as_user=body.number("user", 0) or None,
     )
     idle = work.paused is not None or (count > 0 and len(holding) == len(work.lost))
@@ -96,7 +96,7 @@ def keep_leases(found: Access, data: object) -> dict[str, Any]:
     """Return the reply to `heartbeat/`."""
     body = Body(data)
     holding = body.ids("holding")
-    lost = labelling.heartbeat(access=found, holding=holding, on_screen=body.on_screen(holding))
+    lost = labelling.heartbeat(access=found, holding=holding, on_screen=_on_screen(body, holding))
     return {"ok": True, "lost": lost}
 
 
@@ -124,37 +124,11 @@ def _reply(found: Access, work: labelling.Work, *, idle: bool) -> dict[str, Any]
     }
 
 
-class Body:
-    """Reads the fields of a JSON body; raises InvalidInputError naming the wrong one."""
-
-    def __init__(self, data: object) -> None:
-        if not isinstance(data, dict):
-            raise InvalidInputError("The body must be a JSON object.")
-        self.data = data
-
-    def items(self, name: str) -> list[object]:
-        value = self.data.get(name, [])
-        if not isinstance(value, list):
-            raise InvalidInputError("The request has a wrong value.", **{name: "must be a list"})
-        return value
-
-    def ids(self, name: str) -> list[int]:
-        values = self.items(name)
-        if any(isinstance(value, bool) or not isinstance(value, int) for value in values):
-            raise InvalidInputError("The request has a wrong value.", **{name: "must be ids"})
-        return cast("list[int]", values)
-
-    def on_screen(self, holding: list[int]) -> int | None:
-        """Return the task that the person sees: null for none, else the first one held."""
-        if "on_screen" not in self.data:
-            return holding[0] if holding else None
-        return None if self.data["on_screen"] is None else self.number("on_screen", 0)
-
-    def number(self, name: str, default: int) -> int:
-        value = self.data.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidInputError("The request has a wrong value.", **{name: "must be a number"})
-        return value
+def _on_screen(body: Body, holding: list[int]) -> int | None:
+    """Return the task that the person sees: null for none, else the first one held."""
+    if "on_screen" not in body.data:
+        return holding[0] if holding else None
+    return body.optional("on_screen")
 
 
 urlpatterns: list[URLPattern] = [

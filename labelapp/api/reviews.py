@@ -5,22 +5,19 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.urls import URLPattern, path
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labelapp.errors import InvalidInputError
+from labelapp.api.body import MAX_ID, Body, wrong
 from labelapp.models import Review, User
 from labelapp.rights import Right
 from labelapp.selectors.projects import access
 from labelapp.selectors.reviews import describe, open_counts
 from labelapp.services import review_decisions, review_undo, reviews
 from labelapp.services.review_decisions import Decision
-
-_MAX_ID = 2**63 - 1
 
 
 class ReviewsRequest(serializers.Serializer[Any]):
@@ -122,18 +119,18 @@ class ReviewsView(APIView):
     def post(self, request: Request, pid: str) -> Response:
         """Give this reviewer the next images; nobody else gets them for five minutes."""
         found = access(cast("User", request.user), pid, Right.REVIEW)
-        data = _body(request)
-        holding = data.get("holding", [])
-        if not isinstance(holding, list) or len(holding) > reviews.MOST_HELD:
-            raise _wrong("holding")
+        body = Body(request.data)
+        holding = body.ids("holding")
+        if len(holding) > reviews.MOST_HELD:
+            raise wrong("holding")
         held = reviews.hold(
             access=found,
-            reason=_text(data, "reason", 20),
-            count=_number(data, "count", 1),
+            reason=body.text("reason", 20),
+            count=body.number("count", 1, most=MAX_ID),
             holding=[_id(one) for one in holding],
-            again=_optional(data, "again"),
+            again=body.optional("again", most=MAX_ID),
         )
-        blind = data.get("blind", True) is not False
+        blind = body.data.get("blind", True) is not False
         return Response(
             {
                 "ok": True,
@@ -155,13 +152,13 @@ class ReviewView(APIView):
     def post(self, request: Request, pid: str, review_id: int) -> Response:
         """Carry out the decision, once; a repeat by the same person returns what it came to."""
         found = access(cast("User", request.user), pid, Right.REVIEW)
-        data = _body(request)
+        body = Body(request.data)
         decision = Decision(
-            kind=_text(data, "decision", 20),
-            class_index=_optional(data, "class"),
-            person=_optional(data, "person"),
-            note=_text(data, "note", review_decisions.MAX_NOTE),
-            active_ms=min(_number(data, "active_ms", 0), 3_600_000),
+            kind=body.text("decision", 20),
+            class_index=body.optional("class", most=MAX_ID),
+            person=body.optional("person", most=MAX_ID),
+            note=body.text("note", review_decisions.MAX_NOTE),
+            active_ms=min(body.number("active_ms", 0, most=MAX_ID), 3_600_000),
         )
         done = review_decisions.decide(access=found, review_id=_id(review_id), decision=decision)
         return Response(
@@ -197,41 +194,11 @@ class UndoView(APIView):
         return Response({"ok": True})
 
 
-def _body(request: Request) -> dict[str, Any]:
-    if not isinstance(request.data, dict):
-        raise InvalidInputError(_("The body must be a JSON object."))
-    return request.data
-
-
-def _number(data: dict[str, Any], name: str, default: int) -> int:
-    value = data.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_ID:
-        raise _wrong(name)
+def _id(value: int) -> int:
+    """Return an id that a database can be asked for."""
+    if not 0 <= value <= MAX_ID:
+        raise wrong("id")
     return value
-
-
-def _optional(data: dict[str, Any], name: str) -> int | None:
-    return None if data.get(name) is None else _number(data, name, 0)
-
-
-def _id(value: object) -> int:
-    return _number({"id": value}, "id", 0)
-
-
-def _text(data: dict[str, Any], name: str, longest: int) -> str:
-    value = data.get(name, "")
-    # Lone surrogates and NUL come through JSON, but no database stores them.
-    if (
-        not isinstance(value, str)
-        or len(value) > longest
-        or not value.replace("\n", "").isprintable()
-    ):
-        raise _wrong(name)
-    return value
-
-
-def _wrong(name: str) -> InvalidInputError:
-    return InvalidInputError(_("The request has a wrong value."), **{name: _("cannot be used")})
 
 
 urlpatterns: list[URLPattern] = [
