@@ -22,8 +22,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PHONE = 500  # narrower screens belong to fingers
 SITE_PAGES = ["/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/api/v1/docs/"]
-PROJECT_PAGES = ["", "label/", "images/", "guidelines/", "people/", "settings/", "export/"]
+PROJECT_PAGES = [
+    *["", "label/", "grid/", "verify/", "review/", "images/", "guidelines/", "people/", "queue/"],
+    *["quality/", "quality/rules/", "quality/gold/", "settings/", "export/"],
+]
 
 
 @contextmanager
@@ -77,7 +81,12 @@ def addresses(page: Page) -> list[str]:
 def shoot(browser: Browser, sign: tuple[str, str, str], scheme: str, width: int, out: Path) -> None:
     """Take a picture of every page in one scheme and width; say what the console complains of."""
     size = {"width": width, "height": 900}
-    context = browser.new_context(color_scheme=scheme, viewport=size)  # type: ignore[arg-type]
+    context = browser.new_context(
+        color_scheme=scheme,  # type: ignore[arg-type]
+        viewport=size,  # type: ignore[arg-type]
+        has_touch=width < PHONE,
+        is_mobile=width < PHONE,
+    )
     page = context.new_page()
     page.on("console", lambda m: print(f"  {page.url}: {m.text}") if m.type == "error" else None)
     page.goto(f"{sign[0]}/accounts/login/")
