@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import uuid
 
+from django.db import connection
+
 from labelapp.models import Project, User
 from labelapp.selectors.projects import Access, access
 from labelapp.services.leases import task_token
@@ -27,3 +29,10 @@ def answer(who: Access, task_id: int, kind: str = "class", **changes: object) ->
         "guideline_version": 0,
         **changes,
     }
+
+
+def query_plan(statement: str) -> str:
+    """Return how SQLite runs a statement; PostgreSQL's plans depend on its statistics."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+        return str(cursor.fetchall())

@@ -19,7 +19,7 @@ from labelapp.services.leases import (
     token_fits,
 )
 from tests.app.conftest import add_images, open_batch
-from tests.app.services.labelling_help import answer, entry
+from tests.app.services.labelling_help import answer, entry, query_plan
 
 
 def ids(work) -> list[int]:
@@ -168,9 +168,7 @@ def test_a_claim_is_one_statement_on_the_partial_index(ann):
     claims = [q["sql"] for q in queries if " SET lease_user_id = " in q["sql"]]
     assert len(claims) == 1
     if connection.vendor == "sqlite":  # PostgreSQL's plan depends on its statistics
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN QUERY PLAN {claims[0]}")
-            plan = str(cursor.fetchall())
+        plan = query_plan(claims[0])
         assert "task_open" in plan
         assert "TEMP B-TREE" not in plan
 
@@ -180,9 +178,7 @@ def plan_of(who, marker: str) -> str:
     with CaptureQueriesContext(connection) as queries:
         next_tasks(access=who, count=9)
     (statement,) = [q["sql"] for q in queries if marker in q["sql"] and "EXPLAIN" not in q["sql"]]
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
-        return str(cursor.fetchall())
+    return query_plan(statement)
 
 
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL's plan depends on data")
@@ -198,8 +194,6 @@ def test_experts_read_an_index_of_their_own(project, cast, batch):
     with CaptureQueriesContext(connection) as queries:
         next_tasks(access=manager, count=9)
     statement = next(q["sql"] for q in queries if "t.state = 'expert'" in q["sql"])
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
-        plan = str(cursor.fetchall())
+    plan = query_plan(statement)
     assert "task_expert" in plan
     assert "TEMP B-TREE" not in plan

@@ -28,7 +28,7 @@ from labelapp.rights import Role
 from labelapp.services import batches, claims
 from labelapp.services.labelling import next_tasks, submit
 from tests.app.conftest import add_images
-from tests.app.services.labelling_help import answer, entry
+from tests.app.services.labelling_help import answer, entry, query_plan
 from tests.app.services.test_labelling_answers import send
 
 
@@ -320,9 +320,7 @@ def test_one_person_alone_does_not_walk_over_what_they_answered(alone):
     claimed = [q["sql"] for q in queries if " SET lease_user_id = " in q["sql"]]
     assert len(claimed) == 1
     if connection.vendor == "sqlite":  # PostgreSQL's plan depends on its statistics
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN QUERY PLAN {claimed[0]}")
-            plan = str(cursor.fetchall())
+        plan = query_plan(claimed[0])
         assert "task_open (project_id=? AND rank>?)" in plan
         assert "TEMP B-TREE" not in plan
     assert QueueCursor.objects.get(user=ann.user).rank > 40 * 16
@@ -334,9 +332,7 @@ def test_a_window_is_read_from_the_partial_index(alone):
         next_tasks(access=ann, count=9)
     window = next(q["sql"] for q in queries if "LIMIT 16" in q["sql"])
     if connection.vendor == "sqlite":  # PostgreSQL's plan depends on its statistics
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN QUERY PLAN {window}")
-            plan = str(cursor.fetchall())
+        plan = query_plan(window)
         assert "task_open" in plan
         assert "TEMP B-TREE" not in plan
 
