@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from labelapp import pricing
-from labelapp.engine_rows import histogram_of, measured_of, pool_of, scores_of
+from labelapp.engine_rows import histogram_of, measured_of, pool_of, profile_of, scores_of
 from labelapp.models import Project, Run
 from labelapp.orders import (
     Ahead,
@@ -160,6 +160,7 @@ def next_step(
         others=others,
         plan=saved["state"]["plan"],
         histogram=histogram_of(answer.pool, scored[leader]) if leader else {},
+        profile=profile_of(answer.pool, scored[leader]) if leader else {},
         early=chosen,
     )
 

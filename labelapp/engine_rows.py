@@ -107,3 +107,23 @@ def histogram_of(pool: t.Pool, scores: t.Scores) -> dict[str, Any]:
         "right": np.histogram(margin[right], edges)[0].tolist(),
         "wrong": np.histogram(margin[~right], edges)[0].tolist(),
     }
+
+
+def profile_of(pool: t.Pool, scores: t.Scores) -> dict[str, list[float]]:
+    """Return T under this model, image by image: arrays of one length, in the order of `seq`.
+
+    `margin` is that of the first over the second class, `confidence` the probability of the first
+    (empty where the model did not keep it). Images that nobody could label are left out.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    items = np.flatnonzero(pool.test & ~pool.excluded & (pool.labels >= 0))
+    margin = np.clip(1.0 - scores.uncertainty[items], 0.0, 1.0)
+    least = None if scores.least is None else np.clip(1.0 - scores.least[items], 0.0, 1.0)
+    return {
+        "seq": items.tolist(),
+        "label": pool.labels[items].tolist(),
+        "pred": scores.pred[items].astype(int).tolist(),
+        "margin": [round(float(value), 5) for value in margin],
+        "confidence": [] if least is None else [round(float(value), 5) for value in least],
+    }

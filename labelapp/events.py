@@ -26,6 +26,9 @@ EVENT_TYPES: dict[str, str] = {
     "run.paused": "no new tasks are given out",
     "run.resumed": "tasks are given out again",
     "run.changed": "prices, target or budget changed while it runs",
+    "run.steered": "a manager stopped, re-opened or turned the run, or took that back",
+    "images.added": "images joined a project that was already running",
+    "classes.changed": "classes were added or merged while it runs",
     "run.failed": "the engine cannot go on by itself",
     "batch.opened": "people are asked for labels",
     "batch.closed": "all labels of a batch are in",
@@ -38,6 +41,8 @@ EVENT_TYPES: dict[str, str] = {
     "run.finished": "every image has its label",
     "consensus.computed": "labels of images with several answers follow the chosen method",
     "people.measured": "a report of the people's agreement and error was made",
+    "labels.changed": "labels were changed or sent to review in the browser of images",
+    "issues.found": "a search for likely label errors ended",
     "export.finished": "an export can be downloaded, or failed",
 }
 """Every type with what it says; docs/events.md repeats it, and a test compares the two."""

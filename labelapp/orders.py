@@ -88,6 +88,7 @@ class Step:
     others: list[dict[str, Any]] = field(default_factory=list)
     plan: dict[str, Any] | None = None
     histogram: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
     early: list[int] = field(default_factory=list)
 
     @property

@@ -16,6 +16,7 @@ import time
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 from django.conf import settings
@@ -54,7 +55,13 @@ class JobLost(Exception):  # noqa: N818 - not an error
 
 
 def enqueue(
-    kind: str, key: str, *, project_id: int | None = None, target: int = 0, delay_seconds: float = 0
+    kind: str,
+    key: str,
+    *,
+    project_id: int | None = None,
+    target: int = 0,
+    delay_seconds: float = 0,
+    params: dict[str, Any] | None = None,
 ) -> Job:
     """Make a job unless one with this key is alive, and wake a worker after commit.
 
@@ -71,6 +78,7 @@ def enqueue(
             "state": Job.State.WAITING,
             "project_id": project_id,
             "target": target,
+            "params": params or {},
             "not_before": later,
         },
     )

@@ -12,6 +12,7 @@ class Role(StrEnum):
     MANAGER = "manager"
     REVIEWER = "reviewer"
     ANNOTATOR = "annotator"
+    VIEWER = "viewer"  # looks on: a customer, an auditor
 
 
 class Right(StrEnum):
@@ -20,35 +21,46 @@ class Right(StrEnum):
     LABEL = "label"  # answer tasks, see the guidelines and one's own work
     REVIEW = "review"  # decide what others disagree on, cannot tell, or may have got wrong
     VIEW_DASHBOARD = "view_dashboard"  # costs, forecasts, other people's work
+    BROWSE = "browse"  # every image with its labels
     MANAGE_IMAGES = "manage_images"  # import
     STEER = "steer"  # start, pause, change the guidelines and settings
     EXPORT = "export"
     MANAGE_PEOPLE = "manage_people"
+    AUDIT_LOG = "audit_log"  # who did what, when
+    WEBHOOKS = "webhooks"  # send what happens to other systems
     DELETE = "delete"  # archive and delete the project
 
 
 _ANNOTATOR = frozenset({Right.LABEL})
 _REVIEWER = _ANNOTATOR | {Right.REVIEW}
-_MANAGER = _REVIEWER | {
-    Right.VIEW_DASHBOARD,
-    Right.MANAGE_IMAGES,
-    Right.STEER,
-    Right.EXPORT,
-    Right.MANAGE_PEOPLE,
-}
+_VIEWER = frozenset({Right.VIEW_DASHBOARD, Right.BROWSE})
+_MANAGER = (
+    _REVIEWER
+    | _VIEWER
+    | {
+        Right.MANAGE_IMAGES,
+        Right.STEER,
+        Right.EXPORT,
+        Right.MANAGE_PEOPLE,
+        Right.AUDIT_LOG,
+        Right.WEBHOOKS,
+    }
+)
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
     Role.MANAGER: frozenset(_MANAGER),
     Role.REVIEWER: frozenset(_REVIEWER),
     Role.ANNOTATOR: _ANNOTATOR,
+    Role.VIEWER: _VIEWER,
 }
 
 MAY_INVITE: dict[Role, frozenset[Role]] = {
     Role.OWNER: frozenset(Role),
-    Role.MANAGER: frozenset({Role.MANAGER, Role.REVIEWER, Role.ANNOTATOR}),
+    Role.MANAGER: frozenset({Role.MANAGER, Role.REVIEWER, Role.ANNOTATOR, Role.VIEWER}),
     Role.REVIEWER: frozenset(),
     Role.ANNOTATOR: frozenset(),
+    Role.VIEWER: frozenset(),
 }
 
 

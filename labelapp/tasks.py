@@ -10,9 +10,11 @@ from labelapp.errors import AppError
 from labelapp.models import Job
 from labelapp.queue import JobControl
 from labelapp.services import (
+    bulk,
     consensus,
     exports,
     imports,
+    label_issues,
     people_report,
     projects,
     runs,
@@ -29,6 +31,8 @@ HANDLERS: dict[str, Handler] = {
     "import": lambda job, control: imports.run_import(job.target, control),
     "export": lambda job, control: exports.run_export(job.target, control),
     "consensus": lambda job, _control: consensus.recompute(job.target),
+    "bulk": bulk.run_bulk,
+    "issues": label_issues.search,
     "people": lambda job, _control: people_report.build(job.target),
     "delete": lambda job, control: projects.purge(job.target, control),
 }

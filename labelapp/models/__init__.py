@@ -1,8 +1,19 @@
 """The tables, one file per aggregate: constraints, no verbs. Services write, selectors read."""
 
-from labelapp.models.events import AuditLog, Event, Export, Job, WorkerBeat
+from labelapp.models.control import (
+    AccessToken,
+    Delivery,
+    LabelIssue,
+    LabelReport,
+    Notification,
+    NotifyCursor,
+    SavedView,
+    SteeringAction,
+    Webhook,
+)
+from labelapp.models.events import AuditLog, Event, Export, Job, JobLine, WorkerBeat
 from labelapp.models.images import Image, ImageAlias, Import, ImportProblem
-from labelapp.models.labels import Answer, Label, LedgerEntry
+from labelapp.models.labels import Answer, DaysClosed, Label, LedgerDay, LedgerEntry, WorkDay
 from labelapp.models.projects import (
     Guideline,
     GuidelineEntry,
@@ -35,6 +46,7 @@ from labelapp.models.tasks import AheadItem, DayCount, LabelBatch, QueueCursor, 
 from labelapp.models.users import PasswordResetLink, User
 
 __all__ = [
+    "AccessToken",
     "AheadItem",
     "Answer",
     "AuditCommitment",
@@ -42,6 +54,8 @@ __all__ = [
     "Certificate",
     "Comment",
     "DayCount",
+    "DaysClosed",
+    "Delivery",
     "Event",
     "Exclusion",
     "Export",
@@ -57,12 +71,18 @@ __all__ = [
     "Invitation",
     "Iteration",
     "Job",
+    "JobLine",
     "Label",
     "LabelBatch",
     "LabelClass",
+    "LabelIssue",
+    "LabelReport",
+    "LedgerDay",
     "LedgerEntry",
     "Membership",
     "ModelVersion",
+    "Notification",
+    "NotifyCursor",
     "PasswordResetLink",
     "PeopleReport",
     "Project",
@@ -70,10 +90,14 @@ __all__ = [
     "QueueCursor",
     "Review",
     "Run",
+    "SavedView",
+    "SteeringAction",
     "Task",
     "TestMark",
     "TrainItem",
     "User",
     "VerifyPage",
+    "Webhook",
+    "WorkDay",
     "WorkerBeat",
 ]

@@ -47,6 +47,7 @@ class Job(models.Model):
     key = models.CharField(max_length=120)  # e.g. "train:<run>:<request id>"
     project = models.ForeignKey(Project, on_delete=models.CASCADE, null=True, related_name="jobs")
     target = models.BigIntegerField(default=0)  # id of the run, import, export
+    params = models.JSONField(default=dict)  # what else it has to know
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     token = models.CharField(max_length=32, blank=True)
     pid = models.IntegerField(null=True, blank=True)
@@ -74,6 +75,18 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} job {self.pk}"
+
+
+class JobLine(models.Model):
+    """A line of a job's log: what it did, when. The oldest go when there are too many."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="lines")
+    level = models.CharField(max_length=8, default="info")  # info, warning, error
+    text = models.CharField(max_length=1000)
+    created = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class WorkerBeat(models.Model):
@@ -131,7 +144,11 @@ class AuditLog(models.Model):
     target = models.CharField(max_length=200, blank=True)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
+    token = models.CharField(max_length=12, blank=True)  # prefix of the access token, if by one
     created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], name="audit_by_project")]
 
     def __str__(self) -> str:
         return self.action

@@ -122,7 +122,64 @@ class LedgerEntry(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "purpose"], name="ledger_by_purpose"),
+            models.Index(fields=["project", "created"], name="ledger_by_time"),
         ]
 
     def __str__(self) -> str:
         return self.key
+
+
+class LedgerDay(models.Model):
+    """The ledger of one closed day (UTC), summed: a day never changes once it is over."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField()
+    purpose = models.CharField(max_length=10)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    entries = models.PositiveIntegerField()
+    quantity = models.DecimalField(max_digits=16, decimal_places=6)
+    amount = models.DecimalField(max_digits=16, decimal_places=6)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "day"], name="ledger_day")]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} on {self.day}"
+
+
+class WorkDay(models.Model):
+    """What one person did in a project on one closed day (UTC)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField()
+    answers = models.PositiveIntegerField(default=0)  # of kind class
+    skips = models.PositiveIntegerField(default=0)  # skipped or "cannot tell"
+    active_ms = models.PositiveBigIntegerField(default=0)  # pauses over 30 s left out
+    gold = models.PositiveIntegerField(default=0)
+    gold_right = models.PositiveIntegerField(default=0)
+    compared = models.PositiveIntegerField(default=0)  # answers to images with other answers
+    agreed = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user", "day"], name="work_day_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} on {self.day}"
+
+
+class DaysClosed(models.Model):
+    """Up to which day (UTC) a project's LedgerDay and WorkDay rows are written."""
+
+    project = models.OneToOneField(
+        Project, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    ledger = models.DateField(null=True)
+    work = models.DateField(null=True)
+
+    def __str__(self) -> str:
+        return f"days of {self.project_id}"

@@ -95,6 +95,8 @@ class Project(models.Model):
     rivals = models.JSONField(default=list, blank=True)  # architectures that race with `arch`
     seed = models.PositiveIntegerField(default=0)
     settings = models.JSONField(default=dict, blank=True)  # {"flip": true, ...}
+    notify_move = models.FloatField(default=0.05)  # of the forecast total: worth a notification
+    notify_budget = models.FloatField(default=0.8)  # of the budget
     is_demo = models.BooleanField(default=False)
     created_by = models.ForeignKey(
         django_settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
@@ -166,6 +168,10 @@ class LabelClass(models.Model):
     colour = models.CharField(max_length=7, default="#888888")
     archived = models.BooleanField(default=False)
     aliases = models.JSONField(default=list, blank=True)  # other names that the search finds
+    # labels of this class count as that one's; such a class is archived
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
         ordering = ["index"]
@@ -189,6 +195,8 @@ class Membership(models.Model):
     paused_at = models.DateTimeField(null=True, blank=True)  # gets no tasks until a manager says so
     pause_reason = models.CharField(max_length=200, blank=True)
     gold_since = models.DateTimeField(null=True, blank=True)  # resumed: earlier gold is forgiven
+    # {kind: ["app", "mail"]}: only what differs from the role's defaults (services.notify)
+    notify = models.JSONField(default=dict, blank=True)
     created = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -206,6 +214,8 @@ class Invitation(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
     role = models.CharField(max_length=10, choices=[(r.value, r.value) for r in Role])
     note = models.CharField(max_length=120, blank=True)  # for whom, in the inviter's words
+    email = models.EmailField(blank=True)  # it was sent there; only this address may accept it
+    mailed_at = models.DateTimeField(null=True, blank=True)
     token_hash = models.CharField(max_length=64, unique=True)
     created_by = models.ForeignKey(
         django_settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"

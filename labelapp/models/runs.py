@@ -25,6 +25,8 @@ class Run(models.Model):
     request_kind = models.CharField(max_length=10)
     iteration = models.PositiveIntegerField(default=0)
     failure = models.CharField(max_length=500, blank=True)  # why it cannot go on, in words
+    # what a manager asked for and the next step does: stop, audit, by_hand (services.steering)
+    wish = models.CharField(max_length=12, blank=True)
     created = models.DateTimeField(default=timezone.now)
     finished = models.DateTimeField(null=True, blank=True)
 
@@ -107,6 +109,8 @@ class Iteration(models.Model):
     others = models.JSONField(default=list)
     plan = models.JSONField(null=True)  # mcal_engine Plan as JSON
     histogram = models.JSONField(default=dict)  # margins of T: {"edges", "right", "wrong"}
+    # T under the leader: {"seq", "label", "pred", "margin", "confidence"}, arrays of one length
+    profile = models.JSONField(default=dict)
     seconds = models.FloatField()
     dollars = models.DecimalField(max_digits=12, decimal_places=6)
     model = models.ForeignKey(ModelVersion, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -291,6 +291,7 @@ def _record_iteration(run: Run, step: Step, models: list[ModelVersion]) -> Event
         others=step.others,
         plan=step.plan,
         histogram=step.histogram,
+        profile=step.profile,
         seconds=seconds,
         dollars=compute_dollars(seconds, run.project.compute_price_per_hour),
         model=next((model for model in models if model.arch == record["arch"]), None),

@@ -15,13 +15,15 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 
 from labelapp import queue
-from labelapp.services import reconcile
+from labelapp.services import days, notify, reconcile
 
 logger = logging.getLogger(__name__)
 
 _BEAT_SECONDS = 5.0
 _TEND_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
+_NOTIFY_SECONDS = 1.0
+_DAYS_SECONDS = 600.0
 
 
 class Command(BaseCommand):
@@ -73,6 +75,8 @@ def _watch(cluster: queue.Cluster, stopper: _Stopper) -> None:
         _Duty(_BEAT_SECONDS, queue.beat),
         _Duty(_TEND_SECONDS, cluster.tend),
         _Duty(_RECONCILE_SECONDS, reconcile.reconcile),
+        _Duty(_NOTIFY_SECONDS, notify.pump),
+        _Duty(_DAYS_SECONDS, days.close_days),
     ]
     while cluster.alive() and not stopper.wanted():
         for duty in duties:

@@ -1,0 +1,7 @@
+"""Pace, cost and quality of each person, by day."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,7 @@
+"""Likely label errors, ready for review."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,7 @@
+"""What a person is told, and where."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

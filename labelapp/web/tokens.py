@@ -1,0 +1,7 @@
+"""A person's access tokens."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
