@@ -222,6 +222,57 @@ def _consensus_computed(payload: dict[str, Any]) -> str:
     ) % {"n": changed}
 
 
+_STEERED: dict[str, str] = {
+    "stop": gettext_noop("A manager stopped the training: what the machine may label is certified"),
+    "audit": gettext_noop("A manager asked for the audit now"),
+    "by_hand": gettext_noop("A manager lets people label the rest"),
+    "reopen": gettext_noop("The finished project was opened again"),
+    "acquisition": gettext_noop("A manager changed how images to label are chosen"),
+    "architectures": gettext_noop("A manager changed which networks train"),
+}
+
+
+def _run_steered(payload: dict[str, Any]) -> str:
+    if payload.get("undone"):
+        return gettext("A manager took back what was asked of the run")
+    action = str(payload.get("action") or "")
+    return gettext(_STEERED.get(action, gettext_noop("A manager changed what the run does next")))
+
+
+def _images_added(payload: dict[str, Any]) -> str:
+    added = int(payload.get("added") or 0)
+    if not added:
+        return gettext("Images joined the running project")
+    return gettext("Joined the running project: %(images)s") % {"images": images(added)}
+
+
+_CLASSES: dict[str, str] = {
+    "added": gettext_noop("A class was added while the run goes on"),
+    "merged": gettext_noop("Classes were merged while the run goes on"),
+}
+
+
+def _classes_changed(payload: dict[str, Any]) -> str:
+    what = str(payload.get("what") or "")
+    return gettext(_CLASSES.get(what, gettext_noop("The classes changed while the run goes on")))
+
+
+def _labels_changed(payload: dict[str, Any]) -> str:
+    count = int(payload.get("images") or 0)
+    if not count:
+        return gettext("Labels were changed among the images")
+    return gettext("Changed or sent to review among the images: %(images)s") % {
+        "images": images(count)
+    }
+
+
+def _issues_found(payload: dict[str, Any]) -> str:
+    found = payload.get("found")
+    if found is None:
+        return gettext("The search for likely label errors ended")
+    return gettext("Likely label errors found: %(n)s") % {"n": number(int(found))}
+
+
 def _with_reason(text: str) -> Callable[[dict[str, Any]], str]:
     def say(payload: dict[str, Any]) -> str:
         reason = payload.get("message") or payload.get("failure") or payload.get("reason")
@@ -244,6 +295,9 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "run.paused": _always(gettext_noop("The run was paused")),
     "run.resumed": _always(gettext_noop("The run goes on")),
     "run.changed": _run_changed,
+    "run.steered": _run_steered,
+    "images.added": _images_added,
+    "classes.changed": _classes_changed,
     "run.failed": _with_reason(gettext_noop("The run stopped")),
     "batch.opened": _batch_opened,
     "batch.closed": _batch_closed,
@@ -256,6 +310,8 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "run.finished": _with_reason(gettext_noop("The run is finished")),
     "consensus.computed": _consensus_computed,
     "people.measured": _always(gettext_noop("The people's agreement and error were measured anew")),
+    "labels.changed": _labels_changed,
+    "issues.found": _issues_found,
     "export.finished": _always(
         gettext_noop("An export is ready or has failed: see the export page")
     ),
