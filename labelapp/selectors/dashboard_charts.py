@@ -6,15 +6,39 @@ margins of T, and the history of C*. Sizes are images, money is in the project's
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import sqrt
-from typing import Any
+from typing import Any, Protocol
 
-from labelapp.selectors.dashboard_facts import Facts
+from labelapp.models import Project
 
 THETAS = tuple(round(0.05 * k, 2) for k in range(1, 21))
 """The engine's grid of machine-labelled shares of the remainder; a test compares the two."""
 
 _Z80 = 1.2815515655446004
+
+
+class Facts(Protocol):
+    """What the pictures are drawn from: the dashboard's facts, or the forecast pages'."""
+
+    @property
+    def project(self) -> Project: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def records(self) -> list[dict[str, Any]]: ...
+    @property
+    def plan(self) -> dict[str, Any] | None: ...
+    @property
+    def margins(self) -> dict[str, Any]: ...
+    @property
+    def certificate(self) -> dict[str, Any] | None: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def human_only(self) -> Decimal: ...
+    @property
+    def theta_star(self) -> float | None: ...
 
 
 def charts(facts: Facts) -> dict[str, Any]:
@@ -128,6 +152,8 @@ def _interval(found: dict[str, float] | None) -> dict[str, float] | None:
         "value": _short(found["value"]),
         "low": _short(found["low80"]),
         "high": _short(found["high80"]),
+        "low95": _short(found.get("low95", found["low80"])),
+        "high95": _short(found.get("high95", found["high80"])),
     }
 
 
@@ -137,12 +163,12 @@ def _margins(facts: Facts) -> dict[str, Any]:
         "edges": histogram.get("edges", []),
         "right": histogram.get("right", []),
         "wrong": histogram.get("wrong", []),
-        "threshold": _threshold(facts),
+        "threshold": threshold(facts),
         "theta": facts.theta_star,
     }
 
 
-def _threshold(facts: Facts) -> float | None:
+def threshold(facts: Facts) -> float | None:
     """Return the margin above which the machine would label (1 - uncertainty at theta*).
 
     None where L(.) is not the margin: then no margin separates what the machine labels.
