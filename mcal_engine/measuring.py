@@ -103,6 +103,9 @@ def _record(
         samples_shown=model.samples_shown,
         committed=state.spent_labels + state.spent_compute,
         arch=model.arch,
+        sizes=counted.sizes,
+        marked=int((pool.test & ~pool.excluded).sum()),
+        ahead=int((pool.ahead & ~pool.excluded).sum()),
     )
 
 
@@ -122,13 +125,14 @@ def judged(
         stable=made.stable,
         next_delta=None if made.reason else made.delta,
         decision=made.sentence,
+        because=made.facts,
         probability_best=chance,
     )
 
 
 def past(record: IterationRecord) -> IterationRecord:
-    """Return a record without its thresholds: only those of the last training are ever read."""
-    return replace(record, thresholds=())
+    """Return a record without its cuts: only those of the last training are ever read."""
+    return replace(record, thresholds=(), sizes=(), because={})
 
 
 def missing_marks(state: McalState, pool: Pool) -> int:

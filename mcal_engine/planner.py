@@ -85,9 +85,13 @@ def make_plan(now: Situation) -> Plan | None:
     return weigh(now).plan
 
 
-def weigh(now: Situation) -> Weighed:
-    """Plan, and return beside the plan what it was weighed against."""
-    drawn = situations.fitted(now)
+def weigh(now: Situation, drawn: curves.Curves | None = None) -> Weighed:
+    """Plan, and return beside the plan what it was weighed against.
+
+    `drawn` are the situation's fitted curves, where somebody has them already: the plan then goes
+    without the pictures of the curves, which it would only repeat.
+    """
+    known, drawn = drawn is not None, situations.fitted(now) if drawn is None else drawn
     stop = present(now, drawn)
     if len(now.records) < curves.MIN_POINTS:
         return Weighed(None, stop, stop.totals)
@@ -101,7 +105,9 @@ def weigh(now: Situation) -> Weighed:
     if forced:
         plan, error = _within_budget(now, drawn, search, stop)
         totals = np.full(curves.DRAWS, plan.c_star.value)
-    return Weighed(_with_charts(plan, now, drawn, search), stop, totals, forced, error)
+    plan = _with_costs(plan, now, search)
+    plan = plan if known else charts.with_curves(plan, now, drawn)
+    return Weighed(plan, stop, totals, forced, error)
 
 
 def _grid(now: Situation, horizon: float) -> FloatArray:
@@ -255,7 +261,6 @@ def _widened(interval: Interval, value: float) -> Interval:
     )
 
 
-def _with_charts(plan: Plan, now: Situation, drawn: curves.Curves, search: _Search) -> Plan:
+def _with_costs(plan: Plan, now: Situation, search: _Search) -> Plan:
     labels, compute = search.labels.mean(axis=0), search.compute.min(axis=0)
-    plan = charts.with_costs(plan, now, search.sizes, labels, compute)
-    return charts.with_curves(plan, now, drawn)
+    return charts.with_costs(plan, now, search.sizes, labels, compute)

@@ -332,6 +332,10 @@ class IterationRecord:
     decision: str = ""  # why, one plain sentence
     arch: str = ""
     probability_best: float | None = None  # of this architecture, where several race
+    because: dict[str, str | float] = field(default_factory=dict)  # its facts (sentences.py)
+    sizes: tuple[int, ...] = ()  # |S_theta| as counted; of the last training only, as thresholds
+    marked: int | None = None  # T without what nobody could label; None in rows of before it
+    ahead: int = 0  # asked for while the training ran
 
 
 @dataclass(frozen=True)
