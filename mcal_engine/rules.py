@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mcal_engine import curves, planner, situation
+from mcal_engine import curves, planner, sentences, situation
 from mcal_engine.planner import WORTHWHILE, Present, Situation, Weighed
+from mcal_engine.sentences import Facts
 from mcal_engine.types import McalState, Plan
 
 STABLE_COST, STABLE_SIZE = 0.05, 0.20  # Delta of the paper
@@ -36,8 +37,13 @@ class Decision:
     votes: int
     delta: int
     reason: str
-    sentence: str
+    facts: Facts
     present: Present
+
+    @property
+    def sentence(self) -> str:
+        """The decision in plain English."""
+        return sentences.sentence(self.facts)
 
 
 def decide(now: Situation, state: McalState, weighed: Weighed | None = None) -> Decision:
@@ -56,8 +62,8 @@ def decide(now: Situation, state: McalState, weighed: Weighed | None = None) -> 
     votes = state.stop_votes + 1 if wish else 0
     delta = _with_ahead(now, next_delta(now, weighed, stable))
     reason = _reason(now, weighed, wish, votes, delta)
-    sentence = _stops(now, weighed, reason) if reason else _buys(now, weighed, wish, delta)
-    return Decision(plan, stable, votes, delta, reason, sentence, weighed.present)
+    facts = _stops(now, weighed, reason) if reason else _buys(now, weighed, wish, delta)
+    return Decision(plan, stable, votes, delta, reason, facts, weighed.present)
 
 
 def _reason(now: Situation, weighed: Weighed, wish: str, votes: int, delta: int) -> str:
@@ -96,16 +102,14 @@ def _at_once(now: Situation, weighed: Weighed, delta: int) -> str:
     return ""
 
 
-def _stops(now: Situation, weighed: Weighed, reason: str) -> str:
+def _stops(now: Situation, weighed: Weighed, reason: str) -> Facts:
     found = weighed.present
     if found.size == 0:
-        return f"stops: {by_hand(now, found, reason)}, people label the rest"
+        return {"why": "by_hand", "reason": by_hand(now, found, reason)}
     if found.forced:
-        return (
-            f"stops: {reason}; the money leaves {_images(found.size)} to the machine "
-            f"and an expected error of {found.error:.1%} of all images"
-        )
-    return f"stops and lets the machine label {_images(found.size)}: {reason}"
+        error = found.error
+        return {"why": "forced", "reason": reason, "machine": found.size, "error": error}
+    return {"why": "machine", "reason": reason, "machine": found.size}
 
 
 def by_hand(now: Situation, found: Present, reason: str) -> str:
@@ -133,39 +137,25 @@ def _too_few(now: Situation) -> str:
     return f"{now.marked:,} test images are too few to show that any set meets the error target"
 
 
-def _buys(now: Situation, weighed: Weighed, wish: str, delta: int) -> str:
-    """Say what joins the training set and why; some of it may be paid already (marks of T)."""
-    more = f"adds {_images(delta)} to training"
+def _buys(now: Situation, weighed: Weighed, wish: str, delta: int) -> Facts:
+    """Return what joins training and why; some of it may be paid already (marks of T)."""
     plan, found = weighed.plan, weighed.present
+    facts: Facts = {"images": delta}
     if now.config.fixed_delta is not None:
-        return f"{more}, the fixed batch of this run"
+        return facts | {"why": "fixed"}
     if plan is None:
-        missing = _more(curves.MIN_POINTS - len(now.records), "training")
-        return f"{more} because a forecast needs {missing}"
+        return facts | {"why": "forecast", "trainings": curves.MIN_POINTS - len(now.records)}
     if wish:
-        return f"{more} to make sure before it stops, since {wish}"
+        return facts | {"why": "sure", "reason": wish}
+    to = plan.b_opt.value
     if weighed.forced:
-        return (
-            f"{more} because training on {plan.b_opt.value:,.0f} is expected to leave "
-            f"{weighed.error:.1%} of all images wrong within the budget, against {found.error:.1%}"
-        )
+        error, error_now = weighed.error, found.error
+        return facts | {"why": "budget", "to": to, "error": error, "error_now": error_now}
     saving = plan.stop_now - plan.c_star.value
     if plan.steps == 0 or saving <= 0:
-        return f"{more} because nothing can be machine-labelled yet and the curves may still fall"
+        return facts | {"why": "open"}
     gain = _expected_machine(now, plan) - found.size
-    machine = f"let the machine label {_more(gain, 'image')} than now and " if gain > 0 else ""
-    return (
-        f"{more} because training on {plan.b_opt.value:,.0f} is expected to {machine}"
-        f"save ${saving:,.2f}"
-    )
-
-
-def _more(count: int, noun: str) -> str:
-    return f"{count:,} more {noun}{'' if count == 1 else 's'}"
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
+    return facts | {"why": "saves", "to": to, "more": gain, "dollars": saving}
 
 
 def _expected_machine(now: Situation, plan: Plan) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mcal_engine import mcal, planner, rules
+from mcal_engine import mcal, planner, rules, sentences
 from mcal_engine.types import Interval, Plan
 from tests.engine.situations import accepted, audited, situation
 from tests.engine.support import config
@@ -172,7 +172,21 @@ def test_before_a_forecast_the_decision_says_what_is_missing():
 
 def test_one_image_is_one_image():
     early = replace(now, records=())
-    assert "adds 1 image to training because" in rules._buys(early, weighed(None), "", 1)
+    facts = rules._buys(early, weighed(None), "", 1)
+    assert sentences.sentence(facts).startswith("adds 1 image to training because")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"images": 5, "why": "open"}, "adds 5 images to training because nothing can be"),
+        ({"images": 5, "why": "budget", "to": 9, "error": 0.01, "error_now": 0.02}, "against 2.0%"),
+        ({"why": "forced", "reason": "r", "machine": 1, "error": 0.01}, "leaves 1 image to"),
+        ({"images": 5, "why": "saves", "to": 9.0, "more": 0, "dollars": 1.0}, "to save $1.00"),
+    ],
+)
+def test_every_kind_of_decision_has_a_sentence(facts, words):
+    assert words in sentences.sentence(facts)
 
 
 def test_an_empty_machine_set_is_explained():
