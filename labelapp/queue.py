@@ -20,11 +20,11 @@ from typing import Any
 
 import psutil
 from django.conf import settings
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.db.models import Exists, F, Q, QuerySet
 from django.utils import timezone
 
-from labelapp.models import Job, WorkerBeat
+from labelapp.models import Job, JobLine, WorkerBeat
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ STALE_ELSEWHERE = timedelta(seconds=60)  # another machine: its processes cannot
 GRACE_SECONDS = 3.0
 REPEAT_SECONDS = 20.0
 PARENT_SECONDS = 0.5
+LINES_KEPT = 500  # of a job's log
+_LINES_AT_ONCE = 50  # too many are deleted together
 _TRAINING_LOCK = 5_261_103  # any number that nobody else locks with
 
 
@@ -184,6 +186,7 @@ class JobControl:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._last = float("-inf")
+        self._lines = 0
 
     def tick(
         self, progress: float | None = None, message: str = "", seconds_left: float | None = None
@@ -207,6 +210,25 @@ class JobControl:
         except OperationalError:
             # A busy database must not end an hour of training; the next second tries again.
             log.warning("%s could not report its progress", self.job.key, exc_info=True)
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Append a line to the job's log, which the jobs page shows; the last 500 are kept.
+
+        `level`: info, warning, error. Outside transactions it never fails: a log must not end a job.
+        """
+        try:
+            JobLine.objects.create(job_id=self.job.pk, level=level, text=text[:1000])
+            self._lines += 1
+            if self._lines % _LINES_AT_ONCE == 0:
+                self._drop_old_lines()
+        except DatabaseError:
+            log.warning("%s could not write its log: %s", self.job.key, text, exc_info=True)
+
+    def _drop_old_lines(self) -> None:
+        lines = JobLine.objects.filter(job_id=self.job.pk).order_by("-pk")
+        first = lines.values_list("pk", flat=True)[LINES_KEPT - 1 : LINES_KEPT].first()
+        if first is not None:
+            lines.filter(pk__lt=first).delete()
 
     def _report(self, changes: dict[str, object]) -> None:
         if not owned(self.job).update(**changes):

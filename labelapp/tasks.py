@@ -55,28 +55,34 @@ def run_job(job_id: int) -> str:
 
 
 def _do(job: Job) -> str:
+    control = JobControl(job)
     try:
         if job.attempts > DEATHS:
             return _give_up(job, f"Given up: {DEATHS} workers ended while doing this.")
-        HANDLERS[job.kind](job, JobControl(job))
+        control.log(f"Attempt {job.attempts} on {job.host}, process {job.pid}")
+        HANDLERS[job.kind](job, control)
     except queue.JobLost:
         return "lost"
     except queue.JobStopping:
+        control.log("Set aside: the worker is being stopped")
         queue.put_back(job, refund=True)
         return "put back"
     except queue.JobCancelled:
+        control.log("Cancelled.", "warning")
         if queue.finish(job, Job.State.CANCELLED):
             _abandon(job, "it was cancelled")
         return "cancelled"
     except Exception as error:  # noqa: BLE001 - the border of a job: any failure is reported
-        return _failed(job, error)
+        return _failed(job, error, control)
+    control.log("Done")
     queue.finish(job)
     return "done"
 
 
-def _failed(job: Job, error: Exception) -> str:
+def _failed(job: Job, error: Exception, control: JobControl) -> str:
     """Try again later, or give up. Errors that people caused do not go away by repeating."""
     log.warning("%s failed, attempt %d", job.key, job.attempts, exc_info=error)
+    control.log(str(error) or type(error).__name__, "error")
     words = str(error) or type(error).__name__
     hopeless = isinstance(error, AppError) or job.attempts >= ATTEMPTS.get(job.kind, USUAL_ATTEMPTS)
     if hopeless:
