@@ -296,7 +296,8 @@ def _record_iteration(run: Run, step: Step, models: list[ModelVersion]) -> Event
         dollars=compute_dollars(seconds, run.project.compute_price_per_hour),
         model=next((model for model in models if model.arch == record["arch"]), None),
     )
-    return [("plan.updated", {"iteration": record["number"], "decision": record["decision"]})]
+    told = {key: record.get(key) for key in ("decision", "because")}
+    return [("plan.updated", {"iteration": record["number"], **told})]
 
 
 def compute_dollars(seconds: float, price_per_hour: Decimal) -> Decimal:
