@@ -1,0 +1,137 @@
+"""What the forecast pages draw from: the run's trainings as stored, nothing per image.
+
+Unlike the dashboard's facts these know every training's rivals and T under the last model, and
+take what was spent from the counter, not from the ledger: a handful of narrow reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from labelapp import pricing
+from labelapp.models import Certificate, Iteration, LabelClass, Project, ProjectCounter, Run
+
+_ROW = ("id", "number", "record", "others", "created")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A project's run. `records` are the leader's, `others` the rivals' of each training.
+
+    `plan`, `margins` (histogram) and `profile` (T image by image) are the last training's; `keys`
+    are the rows of the trainings, whose content never changes.
+    """
+
+    project: Project
+    counter: ProjectCounter
+    run: Run | None
+    records: list[dict[str, Any]] = field(default_factory=list)
+    others: list[list[dict[str, Any]]] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    plan: dict[str, Any] | None = None
+    margins: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
+    certificate: dict[str, Any] | None = None
+    live: list[str] = field(default_factory=list)
+
+    @property
+    def n(self) -> int:
+        """Images in the run, or in the project before it starts."""
+        return self.run.n if self.run else self.counter.images
+
+    @property
+    def currency(self) -> str:
+        """The project's currency code."""
+        return self.project.currency
+
+    @property
+    def spent(self) -> Decimal:
+        """Everything spent so far: labels and compute."""
+        return self.counter.label_spend + self.counter.compute_spend
+
+    @property
+    def label_price(self) -> Decimal:
+        """What one image costs when people label it, repeats and gold included."""
+        prices = self.run.config.get("prices", {}) if self.run else {}
+        return pricing.as_planned(self.project, prices.get("label"))
+
+    @property
+    def human_only(self) -> Decimal:
+        """What it costs when people label every image: what is bought keeps its price."""
+        left = self.n - self.counter.excluded - pricing.images_by_people(self.counter)
+        return self.counter.label_spend + left * self.label_price
+
+    @property
+    def finished(self) -> bool:
+        """Every image has its label."""
+        return self.project.status == Project.Status.FINISHED
+
+    @property
+    def theta_star(self) -> float | None:
+        """The share of the remainder that the cheapest plan lets the machine label."""
+        if self.certificate and self.certificate.get("theta") is not None:
+            return float(self.certificate["theta"])
+        return float(self.plan["theta_star"]["value"]) if self.plan else None
+
+    @property
+    def version(self) -> str:
+        """Return what tells one state of these pages from the next; money moves with answers."""
+        run = f"{self.run.version}.{len(self.run.failure)}" if self.run else "-"
+        return f"{self.counter.event_seq}.{self.counter.answers}.{run}"
+
+
+def version_of(project: Project) -> str:
+    """Return `Facts.version` alone: two narrow reads."""
+    counter = ProjectCounter.objects.get(project=project)
+    run = Run.objects.only("version", "failure").filter(project=project).first()
+    return Facts(project, counter, run).version
+
+
+def gather(project: Project) -> Facts:
+    """Read what is stored about the project's run: five statements."""
+    counter = ProjectCounter.objects.get(project=project)
+    run = Run.objects.defer("state").filter(project=project).first()
+    if run is None:
+        return Facts(project, counter, None)
+    rows = list(run.iterations.values(*_ROW).order_by("number"))
+    last = _last(run)
+    return Facts(
+        project=project,
+        counter=counter,
+        run=run,
+        records=[row["record"] for row in rows],
+        others=[row["others"] or [] for row in rows],
+        keys=[row["id"] for row in rows],
+        plan=last.plan if last else None,
+        margins=dict(last.histogram or {}) if last else {},
+        profile=dict(last.profile or {}) if last else {},
+        certificate=_certificate(run),
+        live=_live(run, project),
+    )
+
+
+def _last(run: Run) -> Iteration | None:
+    return run.iterations.only("plan", "histogram", "profile", "run_id").order_by("-number").first()
+
+
+def _certificate(run: Run) -> dict[str, Any] | None:
+    if run.finished is None and run.request_kind not in {"label", "machine", "finished"}:
+        return None
+    found = Certificate.objects.filter(run=run).values_list("content", flat=True).first()
+    return dict(found) if found else None
+
+
+def _live(run: Run, project: Project) -> list[str]:
+    """Return the networks still in the race, without reading all of the engine's state."""
+    if not project.rivals:
+        return []
+    found = Run.objects.filter(pk=run.pk).values_list("state__state__live", flat=True).first()
+    return list(found or [])
+
+
+def class_names(project: Project) -> dict[int, str]:
+    """Return the names of all classes by index, archived ones included."""
+    rows = LabelClass.objects.filter(project=project).order_by("index")
+    return dict(rows.values_list("index", "name"))
