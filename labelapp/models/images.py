@@ -28,6 +28,13 @@ class Image(models.Model):
             models.UniqueConstraint(fields=["project", "seq"], name="image_seq_once"),
             models.UniqueConstraint(fields=["project", "sha256"], name="image_content_once"),
         ]
+        indexes = [
+            models.Index(  # by bytes, whatever the database's language: names that begin with...
+                fields=["project", "name", "seq"],
+                opclasses=["int8_ops", "text_pattern_ops", "int4_ops"],
+                name="image_by_name",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -95,6 +95,21 @@ class Label(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["project", "seq"], name="label_by_seq"),
+            # The browser of images: selectors.browse_sql chooses among these
+            models.Index(fields=["project", "class_index", "seq"], name="label_by_class"),
+            models.Index(
+                fields=["project", "seq"], condition=models.Q(source="human"), name="label_human"
+            ),
+            models.Index(
+                fields=["project", "confidence", "seq"],
+                condition=models.Q(source="machine"),
+                name="label_by_margin",
+            ),
+            models.Index(
+                fields=["project", "agreement", "seq"],
+                condition=models.Q(agreement__lt=1),
+                name="label_split",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -93,6 +93,7 @@ class Review(models.Model):
         SKIPPED = "skipped"
         UNSURE = "unsure"  # "cannot tell"
         SAMPLE = "sample"  # drawn at random, to measure the people's error
+        DOUBT = "doubt"  # sent by somebody who doubts the label
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -153,6 +154,9 @@ class Exclusion(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
     created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "seq"], name="exclusion_by_seq")]
 
     def __str__(self) -> str:
         return f"{self.seq} excluded"
