@@ -44,6 +44,7 @@ from labelapp.services import model_files, outstanding, pool_tensor, runs
 
 POLL_SECONDS = 0.25
 EVENT_SECONDS = 2.0
+LINE_SECONDS = 15.0  # between two lines of the job's log
 TERM_SECONDS = 10.0
 NICENESS = 10  # people who label come first
 TRAIN_SHARE = 0.85  # of the progress bar; scoring all images is the rest
@@ -109,7 +110,10 @@ def _train_all(run: Run, job: Job, control: queue.JobControl, missing: list[str]
         attempt = prepare(run, job, images, arch)
         started = {"iteration": run.iteration, "size": attempt.size, "attempt": job.attempts}
         _tell(run, "training.started", started | {"arch": arch})
-        accept(attempt, run_program(attempt, control))
+        result = run_program(attempt, control)
+        accept(attempt, result)
+        trained, scored = result["train_seconds"], result["score_seconds"]
+        control.log(f"{arch}: trained in {trained:.1f} s, scored all images in {scored:.1f} s")
     model_files.prune(run)
     shutil.rmtree(run_folder(run) / run.waiting_for, ignore_errors=True)
 
@@ -207,6 +211,8 @@ def _lower_priority(pid: int) -> None:
 def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.JobControl) -> None:
     """Report progress until the program ends; leave early when the job has to end."""
     tell = _every(EVENT_SECONDS, lambda payload: _tell_progress(attempt.run, payload))
+    write = _every(LINE_SECONDS, lambda told: control.log(_line(attempt, told)))
+    control.log(f"{_message(attempt)}: process {process.pid}")
     while process.poll() is None:
         time.sleep(POLL_SECONDS)
         told = _progress(attempt)
@@ -214,6 +220,13 @@ def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.J
         control.tick(told.get("progress", 0.0), _message(attempt), left)
         if told:
             tell({"iteration": attempt.run.iteration, "arch": attempt.arch, **told})
+            write(told)
+
+
+def _line(attempt: Attempt, told: dict[str, Any]) -> str:
+    if told["phase"] == "score":
+        return f"{attempt.arch}: scoring {attempt.run.n:,} images"
+    return f"{attempt.arch}: step {told['step']:,} of {told['steps']:,}"
 
 
 def _message(attempt: Attempt) -> str:
