@@ -19,7 +19,7 @@ from labelapp.selectors.dashboard_words import (
     purpose_words,
     share,
 )
-from labelapp.selectors.stored_words import stored_words
+from labelapp.selectors.decision_words import decision_words
 
 
 def counts(facts: Facts) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _round(facts: Facts, record: dict[str, Any], at: str, seconds: float) -> dic
         "b_opt": "-" if record["b_opt"] is None else number(record["b_opt"]),
         "theta_star": "-" if theta is None else number(theta, 2),
         "stable": bool(record["stable"]),
-        "decision": _sentence(stored_words(record["decision"])),
+        "decision": _sentence(decision_words(record, facts.currency)),
     }
 
 

@@ -1,20 +1,40 @@
-"""Figures and events in words: money, shares, times, one sentence per event."""
+"""Events in words, one sentence each; figures in words come from `money_words`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
-from math import ceil
 from typing import Any
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_noop, ngettext
 
 from labelapp.models import Event
+from labelapp.selectors.decision_words import decision_words
+from labelapp.selectors.money_words import (
+    NBSP,
+    duration,
+    images,
+    money,
+    money_range,
+    number,
+    share,
+    upper_share,
+)
 from labelapp.selectors.stored_words import stored_words
 
-NBSP = "\u00a0"
-_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "CHF": "CHF\u00a0"}
+__all__ = [
+    "NBSP",
+    "PURPOSES",
+    "duration",
+    "event_as_dict",
+    "images",
+    "money",
+    "money_range",
+    "number",
+    "purpose_words",
+    "sentence",
+    "share",
+    "upper_share",
+]
 
 PURPOSES: dict[str, str] = {
     "test": gettext_noop("Test set"),
@@ -45,75 +65,20 @@ def purpose_words(purpose: str) -> str:
     return gettext(PURPOSES.get(purpose, purpose))
 
 
-def number(value: Decimal | float, digits: int = 0) -> str:
-    """Return a number with this many decimals, as the page's language writes it: "1,234.5"."""
-    exact = Decimal(f"{value:.{digits}f}")
-    return number_format(exact, digits, use_l10n=True, force_grouping=True)
-
-
-def money(amount: Decimal | float, currency: str) -> str:
-    """Return an amount with the currency's sign and as many digits as make sense."""
-    value = float(amount)
-    size = abs(value)
-    digits = 0 if size >= 10_000 else 2 if size >= 0.01 or size == 0 else 5
-    text = number(size, digits)
-    symbol = _SYMBOLS.get(currency)
-    if symbol:
-        # Translators: an amount of money, e.g. $12.50; 12,50 $ in other languages.
-        text = gettext("%(symbol)s%(amount)s") % {"symbol": symbol, "amount": text}
-    else:
-        text = f"{text}{NBSP}{currency}"
-    return f"-{text}" if value < 0 else text
-
-
-def money_range(low: float, high: float, currency: str) -> str:
-    """Return "$1.00 to $2.00", empty where both ends are the same money."""
-    texts = {"low": money(low, currency), "high": money(high, currency)}
-    return "" if texts["low"] == texts["high"] else gettext("%(low)s to %(high)s") % texts
-
-
-def share(value: float, digits: int = 1) -> str:
-    """Return a share as a percentage with at most `digits` decimals (two below one percent)."""
-    percent = value * 100
-    text = f"{percent:.{2 if 0 < percent < 1 else digits}f}"
-    decimals = len(text.partition(".")[2].rstrip("0"))
-    return f"{number(float(text), decimals)}{NBSP}%"
-
-
-def upper_share(value: float) -> str:
-    """Return a bound as a percentage, rounded up so that it stays a bound."""
-    return share(ceil(round(value * 10_000, 6)) / 10_000, digits=2)
-
-
-def duration(seconds: float) -> str:
-    """Return a time span in the unit that people would use."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))}{NBSP}s"
-    if seconds < 5_400:
-        return f"{round(seconds / 60)}{NBSP}min"
-    if seconds < 172_800:
-        return f"{number(seconds / 3_600, 1)}{NBSP}h"
-    return gettext("%(n)s days").replace(" ", NBSP) % {"n": number(seconds / 86_400, 1)}
-
-
-def images(count: int) -> str:
-    """Return "1 image" or "1,234 images"."""
-    words = ngettext("%(n)s image", "%(n)s images", count).replace(" ", NBSP)
-    return words % {"n": number(count)}
-
-
-def event_as_dict(event: Event) -> dict[str, Any]:
-    """Return an event as pages and sockets show it."""
+def event_as_dict(event: Event, currency: str = "USD") -> dict[str, Any]:
+    """Return an event as pages and sockets show it; money in the project's currency."""
     return {
         "seq": event.seq,
         "type": event.type,
         "at": event.created.isoformat(),
-        "text": sentence(event.type, event.payload),
+        "text": sentence(event.type, event.payload, currency),
     }
 
 
-def sentence(type_: str, payload: dict[str, Any]) -> str:
+def sentence(type_: str, payload: dict[str, Any], currency: str = "USD") -> str:
     """Say what happened; the type itself where there is no sentence for it."""
+    if type_ == "plan.updated":
+        return _plan_updated(payload, currency)
     say = _SENTENCES.get(type_)
     return say(payload) if say else type_.replace(".", " ").replace("_", " ").capitalize()
 
@@ -197,11 +162,11 @@ def _training_finished(payload: dict[str, Any]) -> str:
     return gettext("A training ended after %(time)s") % {"time": duration(float(seconds))}
 
 
-def _plan_updated(payload: dict[str, Any]) -> str:
-    decision = str(payload.get("decision") or "")
+def _plan_updated(payload: dict[str, Any], currency: str) -> str:
+    decision = decision_words(payload, currency)
     if not decision:
         return gettext("A new plan was made")
-    return gettext("New plan: the engine %(decision)s") % {"decision": stored_words(decision)}
+    return gettext("New plan: the engine %(decision)s") % {"decision": decision}
 
 
 def _machine_labelled(payload: dict[str, Any]) -> str:
@@ -305,7 +270,6 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "training.progress": _always(gettext_noop("The training goes on")),
     "training.finished": _training_finished,
     "training.failed": _with_reason(gettext_noop("A training failed")),
-    "plan.updated": _plan_updated,
     "machine.labelled": _machine_labelled,
     "run.finished": _with_reason(gettext_noop("The run is finished")),
     "consensus.computed": _consensus_computed,

@@ -134,10 +134,7 @@ def _labelling(project: Project, run: Run) -> RunStatus:
     if batch is None or batch.state == LabelBatch.State.DONE:
         return _deciding(project, gettext("The next step is being computed."))
     message = _still_wanted(project, batch)
-    next_step = gettext(NEXT.get(batch.purpose, ""))
-    if batch.purpose == "train":
-        next_step += _last_decision(run)
-    return RunStatus("labelling", message, next_step=next_step)
+    return RunStatus("labelling", message, next_step=gettext(NEXT.get(batch.purpose, "")))
 
 
 def _number(value: int) -> str:
@@ -163,13 +160,6 @@ def _still_wanted(project: Project, batch: LabelBatch) -> str:
         )
         % numbers
     )
-
-
-def _last_decision(run: Run) -> str:
-    last = run.iterations.order_by("-number").values_list("record__decision", flat=True).first()
-    if not last:
-        return ""
-    return " " + gettext("The engine %(decision)s.") % {"decision": stored_words(last)}
 
 
 def _waits(words: str) -> str:

@@ -203,7 +203,8 @@ def _trainings(text: str) -> str:
     return ngettext("%(n)s more training", "%(n)s more trainings", n) % {"n": _number(str(n))}
 
 
-def _dollars(text: str) -> str:
+def dollars(text: str) -> str:
+    """Return an amount as the engine wrote it, "$1,234.50", as the page's language writes it."""
     return gettext("%(symbol)s%(amount)s") % {"symbol": "$", "amount": _number(text[1:])}
 
 
@@ -216,7 +217,7 @@ _SAY: dict[str, Callable[[str], str]] = {
     "images": _images,
     "more": _more,
     "trainings": _trainings,
-    "dollars": _dollars,
+    "dollars": dollars,
     "percent": _percent,
     "n": _number,
 }

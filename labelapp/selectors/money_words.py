@@ -1,0 +1,69 @@
+"""Figures in words: money, shares, numbers of images, spans of time."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import ceil
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+
+NBSP = "\u00a0"
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "CHF": "CHF\u00a0"}
+
+
+def number(value: Decimal | float, digits: int = 0) -> str:
+    """Return a number with this many decimals, as the page's language writes it: "1,234.5"."""
+    exact = Decimal(f"{value:.{digits}f}")
+    return number_format(exact, digits, use_l10n=True, force_grouping=True)
+
+
+def money(amount: Decimal | float, currency: str) -> str:
+    """Return an amount with the currency's sign and as many digits as make sense."""
+    value = float(amount)
+    size = abs(value)
+    digits = 0 if size >= 10_000 else 2 if size >= 0.01 or size == 0 else 5
+    text = number(size, digits)
+    symbol = _SYMBOLS.get(currency)
+    if symbol:
+        # Translators: an amount of money, e.g. $12.50; 12,50 $ in other languages.
+        text = gettext("%(symbol)s%(amount)s") % {"symbol": symbol, "amount": text}
+    else:
+        text = f"{text}{NBSP}{currency}"
+    return f"-{text}" if value < 0 else text
+
+
+def money_range(low: float, high: float, currency: str) -> str:
+    """Return "$1.00 to $2.00", empty where both ends are the same money."""
+    texts = {"low": money(low, currency), "high": money(high, currency)}
+    return "" if texts["low"] == texts["high"] else gettext("%(low)s to %(high)s") % texts
+
+
+def share(value: float, digits: int = 1) -> str:
+    """Return a share as a percentage with at most `digits` decimals (two below one percent)."""
+    percent = value * 100
+    text = f"{percent:.{2 if 0 < percent < 1 else digits}f}"
+    decimals = len(text.partition(".")[2].rstrip("0"))
+    return f"{number(float(text), decimals)}{NBSP}%"
+
+
+def upper_share(value: float) -> str:
+    """Return a bound as a percentage, rounded up so that it stays a bound."""
+    return share(ceil(round(value * 10_000, 6)) / 10_000, digits=2)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in the unit that people would use."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))}{NBSP}s"
+    if seconds < 5_400:
+        return f"{round(seconds / 60)}{NBSP}min"
+    if seconds < 172_800:
+        return f"{number(seconds / 3_600, 1)}{NBSP}h"
+    return gettext("%(n)s days").replace(" ", NBSP) % {"n": number(seconds / 86_400, 1)}
+
+
+def images(count: int) -> str:
+    """Return "1 image" or "1,234 images"."""
+    words = ngettext("%(n)s image", "%(n)s images", count).replace(" ", NBSP)
+    return words % {"n": number(count)}
