@@ -1,0 +1,291 @@
+"""What if: the plan that the last training's counts give under other prices or another target.
+
+Curves depend on what was counted on T, never on prices, epsilon or budget. So they are fitted once
+per training (`basis`), and each question is weighed with them as the run itself weighs them
+(`planner.weigh`): with the present settings an answer is the run's own plan, to the cent. What was
+bought stays bought: `committed` is the same in every answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import floor
+
+import numpy as np
+
+from mcal_engine import costs, delivery, guarantees, planner, race, rules, selection, situation
+from mcal_engine.curves import Curves
+from mcal_engine.planner import Present, Situation, Weighed
+from mcal_engine.types import (
+    FloatArray,
+    Interval,
+    IterationRecord,
+    McalState,
+    Plan,
+    Prices,
+    RunConfig,
+    Target,
+)
+from mcal_engine.validation import validate
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The settings of a question; those of the run itself where nothing is asked."""
+
+    prices: Prices
+    target: Target
+
+
+@dataclass(frozen=True)
+class View:
+    """One network that is still in the race: what was measured of it, and its fitted curves.
+
+    `counted` are the sets that T judged at its last training (certificate B walks over them).
+    """
+
+    arch: str
+    now: Situation
+    counted: guarantees.Candidates
+    drawn: Curves
+
+
+@dataclass(frozen=True)
+class Basis:
+    """All that plans are made from after a training; `state` is the run's, without pictures.
+
+    `attempts` are the audits begun when the plan was made; `checking`: one goes on now.
+    """
+
+    state: McalState
+    views: tuple[View, ...]
+    attempts: int
+    checking: bool
+
+    @property
+    def asked(self) -> Asked:
+        """The settings that the run has now."""
+        return Asked(self.state.config.prices, self.state.config.target)
+
+    @property
+    def committed(self) -> float:
+        """Dollars spent on labels and computing when the state was written."""
+        return self.state.spent_labels + self.state.spent_compute
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A plan in figures. Money in dollars, sizes in images, errors as shares of X.
+
+    `total`, `b_opt` are None before a forecast is possible; everything else then speaks of
+    stopping now. `machine` images keep a machine label in the end, `people` are all labels that
+    people will have given, those bought already included. `bound` is the share of wrong labels
+    that the target allows among all labels, at that size of S; `error` the share to be expected.
+    `steps` trainings are still to come (0: stop now), taking `seconds`. `forced`: the budget does
+    not pay for the promise. `nothing` says why the machine labels nothing. `decision` is what the
+    engine would have decided after its last training. `grid_*` draw C(B).
+    """
+
+    arch: str
+    human_only: float
+    committed: float
+    total: Interval | None
+    b_opt: Interval | None
+    steps: int
+    seconds: float
+    machine: Interval
+    people: Interval
+    error: float
+    bound: float
+    stop_cost: float
+    stop_machine: int
+    stop_error: float
+    forced: bool
+    nothing: str
+    decision: str
+    grid_b: tuple[int, ...] = ()
+    grid_total: tuple[float, ...] = ()
+
+    @property
+    def cost(self) -> float:
+        """The final total: of the plan, or of stopping now where there is none yet."""
+        return self.stop_cost if self.total is None else self.total.value
+
+
+# --- what is known ----------------------------------------------------------------------------
+
+
+def basis(state: McalState, device: str = "") -> Basis | None:
+    """Return what plans are made from, curves fitted; None before the first training.
+
+    `device` is the kind that trains, where prices differ by kind. Rows that were written before
+    records kept sizes and marks are completed as well as they allow (to a few images).
+    """
+    if not state.records:
+        return None
+    views = [_view(state, arch, device) for arch in state.live]
+    checking = state.audit is not None and state.phase == "audit"
+    attempts = state.attempts - (state.audit is not None)
+    return Basis(replace(state, plan=None), tuple(views), attempts, checking)
+
+
+def _view(state: McalState, arch: str, device: str) -> View:
+    records = tuple(record for record in state.records if record.arch in {arch, ""})
+    last = records[-1]
+    marked = last.test_size if last.marked is None else last.marked
+    known = last.train_size + marked + last.ahead + last.remainder
+    now = Situation(
+        config=state.config,
+        records=records,
+        n=state.config.n if last.marked is None else known,
+        trained=last.train_size,
+        marked=marked,
+        spent=0.0,
+        live=len(state.config.archs),
+        device=device,
+        ahead=last.ahead,
+    )
+    return View(arch, now, _counted(state.config, now.n, last), situation.fitted(now))
+
+
+def _counted(config: RunConfig, n: int, last: IterationRecord) -> guarantees.Candidates:
+    ranking = guarantees.ranking(config.target.criterion)
+    guessed = np.floor(selection.machine_sizes(n, last.remainder, ranking)).astype(np.int64)
+    sizes = last.sizes or tuple(guessed.tolist())
+    return guarantees.Candidates(n, last.thresholds, sizes, last.test_counts, last.test_errors)
+
+
+# --- an answer --------------------------------------------------------------------------------
+
+
+def answer(known: Basis, asked: Asked | None = None) -> Answer:
+    """Return the plan under other settings; under the run's own where nothing is asked.
+
+    Raises `InvalidConfigError` for settings that make no sense.
+    """
+    own = known.asked
+    asked = own if asked is None else asked
+    config = replace(known.state.config, prices=asked.prices, target=asked.target)
+    validate(config)
+    begun = known.attempts + int(known.checking and asked.target != own.target)
+    looks = {view.arch: _posed(known.state, view, config, begun) for view in known.views}
+    drawn = {view.arch: view.drawn for view in known.views}
+    weighed = {arch: planner.weigh(now, drawn[arch]) for arch, now in looks.items()}
+    first = race.leader({arch: found.totals for arch, found in weighed.items()})
+    made = _decided(known.state, looks[first], weighed[first], same=asked == own)
+    return _told(known, looks[first], drawn[first], made, first)
+
+
+def _posed(state: McalState, view: View, config: RunConfig, attempts: int) -> Situation:
+    """Put the view under other settings. Sunk money is never valued again, as in `measuring`."""
+    walk = guarantees.EMPTY
+    if not guarantees.is_audited(config.target):
+        walk = guarantees.walk(view.counted, config.target, len(config.archs))
+    repriced = state.spent_labels - state.bought * config.prices.label
+    spent = state.spent_compute + repriced
+    return replace(view.now, config=config, spent=spent, walk=walk, attempts=attempts)
+
+
+@dataclass(frozen=True)
+class _Made:
+    weighed: Weighed
+    plan: Plan | None
+    sentence: str
+
+
+def _decided(state: McalState, now: Situation, weighed: Weighed, *, same: bool) -> _Made:
+    """Let the rules decide as after the last training; a change takes back a vote to stop."""
+    before = replace(state, plan=state.previous_plan, stop_votes=0)
+    made = rules.decide(now, before, weighed)
+    sentence = now.records[-1].decision if same else ""
+    return _Made(weighed, made.plan, sentence or made.sentence)
+
+
+def _told(known: Basis, now: Situation, drawn: Curves, made: _Made, arch: str) -> Answer:
+    plan, stop, weighed = made.plan, made.weighed.present, made.weighed
+    machine, error = _delivered(now, drawn, plan, weighed)
+    size = floor(machine.value)
+    return Answer(
+        arch=arch,
+        human_only=planner.human_only_cost(now.config, now.n)
+        + known.state.spent_labels
+        - known.state.bought * now.price,
+        committed=known.committed,
+        total=None if plan is None else plan.c_star,
+        b_opt=None if plan is None else plan.b_opt,
+        steps=0 if plan is None else plan.steps,
+        seconds=_seconds(now, plan),
+        machine=machine,
+        people=_others(now.n, machine),
+        error=error,
+        bound=_bound(now, size, error, forced=weighed.forced or stop.forced),
+        stop_cost=stop.cost,
+        stop_machine=stop.size,
+        stop_error=stop.error,
+        forced=weighed.forced,
+        nothing="" if size else rules.nothing_fits(now, stop),
+        decision=made.sentence,
+        grid_b=() if plan is None else plan.grid_b,
+        grid_total=() if plan is None else plan.grid_total,
+    )
+
+
+def _delivered(
+    now: Situation, drawn: Curves, plan: Plan | None, weighed: Weighed
+) -> tuple[Interval, float]:
+    """Return |S| in the end, and the share of X that is expected to be wrong."""
+    stop = weighed.present
+    if plan is None or plan.steps == 0:
+        return _standing(now, stop), stop.error
+    if weighed.forced:
+        spare = plan.c_star.value - _computed(now, plan)
+        size = now.n - floor(spare / now.price + 1e-9)
+        return _around(float(size), np.array([float(size)])), weighed.error
+    found = delivery.deliver(now, drawn, np.array([plan.b_opt.value]))
+    draws = found.machine[:, 0]
+    return _around(float(draws.mean()), draws), float(found.wrong.mean()) / max(now.n, 1)
+
+
+def _standing(now: Situation, stop: Present) -> Interval:
+    """Return |S| if stopped now, per draw from what stopping costs."""
+    if now.price == 0:
+        return _around(0.0, np.zeros(1))
+    return _around(float(stop.size), now.n - (stop.totals - now.spent) / now.price)
+
+
+def _around(value: float, draws: FloatArray) -> Interval:
+    low95, low80, high80, high95 = (float(q) for q in np.quantile(draws, [0.025, 0.1, 0.9, 0.975]))
+    return Interval(
+        value, min(low80, value), max(high80, value), min(low95, value), max(high95, value)
+    )
+
+
+def _others(n: int, machine: Interval) -> Interval:
+    """Return the images that are not the machine's."""
+    return Interval(
+        n - machine.value,
+        n - machine.high80,
+        n - machine.low80,
+        n - machine.high95,
+        n - machine.low95,
+    )
+
+
+def _computed(now: Situation, plan: Plan) -> float:
+    """Return compute dollars, sunk money included, once the plan is carried out."""
+    return float(situation.compute_to(now, np.array([plan.b_opt.value]), 1)[0])
+
+
+def _seconds(now: Situation, plan: Plan | None) -> float:
+    if plan is None or plan.steps == 0:
+        return 0.0
+    model = costs.fit_compute(now.records, now.config.cost_model)
+    return float(model.path_seconds(now.trained, np.array([plan.b_opt.value]), plan.steps)[0])
+
+
+def _bound(now: Situation, size: int, error: float, *, forced: bool) -> float:
+    """Return what the promise allows; where the budget forces S, only an expectation is left."""
+    if forced:
+        return error
+    epsilon = now.config.target.epsilon
+    return guarantees.allowance(epsilon, now.n, size) / max(now.n, 1)
