@@ -35,6 +35,17 @@ class Environment:
     training_device: str
     trainer_threads: int
     owner_email: str
+    base_url: str
+    mail_url: str
+    mail_from: str
+    webhook_allow: list[str]
+    oidc_issuer: str
+    oidc_client_id: str
+    oidc_client_secret: str
+    oidc_name: str
+    oidc_domains: list[str]
+    oidc_only: bool
+    require_second_factor: bool
 
 
 def read_environment() -> Environment:
@@ -60,6 +71,17 @@ def read_environment() -> Environment:
             training_device=env.str("MCAL_TRAINING_DEVICE", ""),
             trainer_threads=env.int("MCAL_TRAINER_THREADS", 0),
             owner_email=env.str("MCAL_OWNER_EMAIL", "owner@localhost"),
+            base_url=env.str("MCAL_BASE_URL", "").rstrip("/"),
+            mail_url=env.str("MCAL_MAIL_URL", ""),
+            mail_from=env.str("MCAL_MAIL_FROM", ""),
+            webhook_allow=env.list("MCAL_WEBHOOK_ALLOW", []),
+            oidc_issuer=env.str("MCAL_OIDC_ISSUER", "").rstrip("/"),
+            oidc_client_id=env.str("MCAL_OIDC_CLIENT_ID", ""),
+            oidc_client_secret=env.str("MCAL_OIDC_CLIENT_SECRET", ""),
+            oidc_name=env.str("MCAL_OIDC_NAME", "Single sign-on"),
+            oidc_domains=[str(name).lower() for name in env.list("MCAL_OIDC_DOMAINS", [])],
+            oidc_only=env.bool("MCAL_OIDC_ONLY", False),
+            require_second_factor=env.bool("MCAL_REQUIRE_SECOND_FACTOR", False),
         )
     except EnvError as error:
         raise ImproperlyConfigured(f"{error}. See docs/configuration.md.") from error
@@ -131,6 +153,54 @@ def database_settings(url: str) -> dict[str, object]:
     raise ImproperlyConfigured(
         f"MCAL_DATABASE_URL has the scheme {parts.scheme!r}; use sqlite:///PATH or postgres://..."
     )
+
+
+def mail_settings(url: str) -> dict[str, object]:
+    """Return Django's EMAIL_* settings for an address like smtp+tls://USER:PASSWORD@HOST:587.
+
+    `smtp` is plain, `smtp+tls` turns to TLS (STARTTLS), `smtps` is TLS from the first byte. Empty:
+    no mail is ever sent.
+    """
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    parts = urlsplit(url)
+    if parts.scheme == "console":  # to try things out: mails go to the log
+        return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+    ports = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+    if parts.scheme not in ports or not parts.hostname:
+        raise ImproperlyConfigured(
+            "MCAL_MAIL_URL must look like smtp+tls://USER:PASSWORD@HOST:587 "
+            "(smtp, smtp+tls or smtps). See docs/configuration.md."
+        )
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or ports[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_TIMEOUT": 15,
+    }
+
+
+def oidc_apps(env: Environment) -> list[dict[str, object]]:
+    """Return allauth's description of the identity provider; empty: single sign-on is off."""
+    if not env.oidc_issuer:
+        return []
+    if not env.oidc_client_id:
+        raise ImproperlyConfigured(
+            "MCAL_OIDC_ISSUER needs MCAL_OIDC_CLIENT_ID beside it. See docs/configuration.md."
+        )
+    return [
+        {
+            "provider_id": "sso",
+            "name": env.oidc_name,
+            "client_id": env.oidc_client_id,
+            "secret": env.oidc_client_secret,
+            "settings": {"server_url": env.oidc_issuer, "fetch_userinfo": False},
+        }
+    ]
 
 
 def _sqlite(path: str) -> dict[str, object]:

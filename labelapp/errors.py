@@ -37,6 +37,20 @@ class ForbiddenError(AppError):
     status = 403
 
 
+class SecondFactorError(AppError):
+    """This installation wants a second factor of everybody, and this person has none yet."""
+
+    code = "second_factor"
+    status = 403
+
+
+class BadTokenError(AppError):
+    """An access token that is unknown, too old, revoked, or whose person is deactivated."""
+
+    code = "bad_token"
+    status = 401
+
+
 class InvalidInputError(AppError):
     """A form or a request has a wrong value; `fields` say which."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -62,6 +63,31 @@ MAY_INVITE: dict[Role, frozenset[Role]] = {
     Role.ANNOTATOR: frozenset(),
     Role.VIEWER: frozenset(),
 }
+
+
+class Scope(StrEnum):
+    """What an access token may be used for; never more than its person may do."""
+
+    READ = "read"
+    LABEL = "label"
+    IMPORT = "import"
+    STEER = "steer"
+    EXPORT = "export"
+
+
+SCOPES: dict[Scope, frozenset[Right]] = {
+    Scope.READ: _VIEWER,
+    Scope.LABEL: frozenset({Right.LABEL, Right.REVIEW}),
+    Scope.IMPORT: frozenset({Right.MANAGE_IMAGES}),
+    Scope.STEER: frozenset({Right.STEER}),
+    Scope.EXPORT: frozenset({Right.EXPORT}),
+}
+"""People, the audit log, webhooks and the end of a project are for people who have signed in."""
+
+
+def rights_of(scopes: Iterable[str]) -> frozenset[Right]:
+    """Return the rights that these scopes cover; unknown scopes cover none."""
+    return frozenset().union(*(SCOPES[Scope(s)] for s in scopes if s in set(Scope)))
 
 
 def may(role: str, right: Right) -> bool:

@@ -6,7 +6,13 @@ import sys
 
 from csp.constants import NONE, SELF
 
-from labelapp.env import BASE_DIR, database_settings, read_environment
+from labelapp.env import (
+    BASE_DIR,
+    database_settings,
+    mail_settings,
+    oidc_apps,
+    read_environment,
+)
 
 ENV = read_environment()
 
@@ -26,6 +32,8 @@ TRAINING_DEVICE = ENV.training_device
 TRAINER_THREADS = ENV.trainer_threads
 TRAINER_COMMAND = [sys.executable, "-m", "mcal_engine", "fit"]  # the job folder follows
 OWNER_EMAIL = ENV.owner_email
+WEBHOOK_ALLOW = ENV.webhook_allow  # private hosts and networks that webhooks may reach
+BASE_URL = ENV.base_url  # of links in mails; "": as the request that made them says
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -36,6 +44,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -60,6 +71,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "labelapp.web.middleware.AppErrorMiddleware",
+    "labelapp.web.second_factor.SecondFactorMiddleware",
 ]
 
 ROOT_URLCONF = "labelapp.urls"
@@ -114,7 +126,33 @@ ACCOUNT_LOGOUT_ON_GET = False
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
-EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+ACCOUNT_EMAIL_NOTIFICATIONS = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+
+MAIL_ON = bool(ENV.mail_url)
+DEFAULT_FROM_EMAIL = ENV.mail_from or ENV.owner_email
+globals().update(mail_settings(ENV.mail_url))
+
+# Single sign-on: off, and no request leaves this machine, unless an issuer is named.
+OIDC_ON = bool(ENV.oidc_issuer and ENV.oidc_client_id)
+OIDC_NAME = ENV.oidc_name
+OIDC_DOMAINS = ENV.oidc_domains  # whose people get an account by signing in
+OIDC_ONLY = ENV.oidc_only and OIDC_ON  # nobody signs in with a password
+SOCIALACCOUNT_ADAPTER = "labelapp.web.single_sign_on.SingleSignOnAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10  # seconds
+SOCIALACCOUNT_PROVIDERS: dict[str, object] = {
+    "openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": oidc_apps(ENV)}
+}
+
+REQUIRE_SECOND_FACTOR = ENV.require_second_factor
+MFA_ADAPTER = "labelapp.web.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # people come by invitation, most of them without a mail
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "MCAL"
+MFA_TOTP_TOLERANCE = 1  # a clock may be 30 s off
 
 SESSION_COOKIE_SECURE = ENV.secure_cookies
 CSRF_COOKIE_SECURE = ENV.secure_cookies
@@ -156,7 +194,10 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000  # guidelines of 1,000 classes have two fi
 FILE_UPLOAD_TEMP_DIR = None
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "labelapp.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["labelapp.api.parsers.ShallowJSONParser"],

@@ -19,7 +19,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, RequestDataTooBig):
         error = TooLargeError(_("This request is too large: send it in smaller parts."))
     if isinstance(error, AppError):
-        return Response(error.as_dict(), status=error.status)
+        headers = {"WWW-Authenticate": 'Bearer realm="api"'} if error.status == 401 else None
+        return Response(error.as_dict(), status=error.status, headers=headers)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     response = drf_handler(error, context)

@@ -132,7 +132,12 @@ def recognise(scope: Scope) -> Asked | None:
     if address is None or scope.get("root_path") or scope.get("query_string"):
         return None
     headers = _single(scope["headers"])
-    if headers is None or not _plain_json(headers) or not _from_here(scope, headers):
+    if (
+        headers is None
+        or b"authorization" in headers
+        or not _plain_json(headers)
+        or not _from_here(scope, headers)
+    ):
         return None
     cookies = parse_cookie(headers.get(b"cookie", ""))
     session = cookies.get(settings.SESSION_COOKIE_NAME)

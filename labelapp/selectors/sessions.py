@@ -22,6 +22,7 @@ from labelapp.models import Membership, Project, User
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access, access_of
 from labelapp.selectors.rows import columns, prepared, read
+from labelapp.selectors.second_factor import lacks_second_factor
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def access_by_session(session_key: str, public_id: str, right: Right) -> Access 
     if membership is None:
         return None
     if not constant_time_compare(login.password_hash, membership.user.get_session_auth_hash()):
+        return None
+    if lacks_second_factor(membership.user):
         return None
     found = access_of(membership)
     return found if found.may(right) else None

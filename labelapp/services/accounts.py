@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.password_validation import validate_password
@@ -23,8 +25,8 @@ from labelapp.errors import (
     NotFoundError,
 )
 from labelapp.models import Invitation, PasswordResetLink, User
-from labelapp.selectors.people import invitation_for, reset_link_for, token_hash
-from labelapp.services import audit, reviews
+from labelapp.selectors.people import invitation_for, reset_link_for, sole_owner_of, token_hash
+from labelapp.services import audit, reviews, tokens
 from labelapp.services.leases import one_writer, release_leases
 from labelapp.services.people import Joined, accept_invitation
 
@@ -40,12 +42,16 @@ def join_with_new_account(
 
     Raises InvalidInputError naming the wrong fields, ExpiredError for a link that was used.
     """
-    invitation_for(token)
+    invitation = invitation_for(token)
+    if settings.OIDC_ONLY:
+        raise ForbiddenError(_("Nobody signs in with a password here: use single sign-on."))
     email, display_name = email.strip().lower(), " ".join(display_name.split())
     _check_new_person(email, display_name, password)
     with transaction.atomic():
         user = User.objects.create_user(email, password, display_name=display_name)
         joined = accept_invitation(user=user, token=token)
+        if invitation.email == email and invitation.mailed_at:  # the link reached that address
+            EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
     return user, joined
 
 
@@ -113,7 +119,8 @@ def _theme(theme: str) -> str:
 def deactivate(*, actor: User, user_id: int) -> User:
     """Sign a person out everywhere and for good; tasks are freed, answers and earnings stay.
 
-    Links that this person made end, too. Raises ConflictError for oneself.
+    Links and access tokens of this person end, too. Raises ConflictError for oneself, and for the
+    only owner of a project: nobody could manage its people any more.
     """
     person = _person(actor, user_id)
     if person.pk == actor.pk:
@@ -121,20 +128,49 @@ def deactivate(*, actor: User, user_id: int) -> User:
             _("You cannot deactivate yourself: somebody has to be able to undo it.")
         )
     with one_writer():
+        _not_needed(person)
         User.objects.filter(pk=person.pk).update(is_active=False)
         release_leases(user=person)
         reviews.recall_all(user_id=person.pk)
-        _end_sessions(person)
+        end_sessions(person)
         now = timezone.now()
         Invitation.objects.filter(created_by=person, accepted_at=None, revoked_at=None).update(
             revoked_at=now
         )
         PasswordResetLink.objects.filter(user=person, used_at=None).update(used_at=now)
+        tokens.revoke_all(user=person)
         audit.write(user=actor, project=None, action="person.deactivated", target=person.email)
     return person
 
 
-def _end_sessions(person: User) -> None:
+def _not_needed(person: User) -> None:
+    """Refuse to lose the only owner of a project, or of the installation."""
+    owners = User.objects.select_for_update().filter(is_superuser=True, is_active=True)
+    if person.is_superuser and not [owner for owner in owners if owner.pk != person.pk]:
+        raise ConflictError(_("This is the only owner of the installation."))
+    if alone := [m.project.name for m in sole_owner_of(person)]:
+        raise ConflictError(
+            _("%(who)s is the only owner of: %(names)s. Make somebody else an owner there first.")
+            % {"who": person, "names": ", ".join(alone)}
+        )
+
+
+def drop_second_factor(person: User) -> None:
+    """Forget a person's authenticator app and recovery codes."""
+    Authenticator.objects.filter(user_id=person.pk).delete()
+
+
+def remove_second_factor(*, actor: User, user_id: int) -> User:
+    """Help somebody who lost the phone and the recovery codes; the installation's owner decides."""
+    person = _person(actor, user_id)
+    with transaction.atomic():
+        drop_second_factor(person)
+        end_sessions(person)
+        audit.write(user=actor, project=None, action="second_factor.removed", target=person.email)
+    return person
+
+
+def end_sessions(person: User) -> None:
     """Delete a person's sessions: brought back, they sign in anew on every device."""
     mine = [
         session.session_key

@@ -24,4 +24,5 @@ def write(
         target=target[:200],
         before=before or {},
         after=after or {},
+        token=user.by_token.prefix if user is not None and user.by_token else "",
     )

@@ -1,0 +1,73 @@
+"""What single sign-on and second factors change in accounts, and what the audit log says of it."""
+
+from __future__ import annotations
+
+import re
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.db import transaction
+
+from labelapp.errors import AppError
+from labelapp.models import User
+from labelapp.selectors.people import invitation_for
+from labelapp.services import accounts, audit, tokens
+
+_INVITATION = re.compile(r"/invite/([\w-]{20,80})/")
+_NOTES = {
+    "mfa/email/totp_activated": "second_factor.on",
+    "mfa/email/totp_deactivated": "second_factor.off",
+    "mfa/email/recovery_codes_generated": "recovery_codes.made",
+    "account/email/password_changed": "password.changed",
+    "account/email/password_set": "password.changed",
+    "socialaccount/email/account_connected": "sign_on.connected",
+    "socialaccount/email/account_disconnected": "sign_on.disconnected",
+}
+
+
+def may_join(*, email: str, next_path: str) -> bool:
+    """Tell whether a new person with this verified address gets an account.
+
+    People of the domains that the environment names do; others with an invitation in hand.
+    """
+    if email.rpartition("@")[2] in settings.OIDC_DOMAINS:
+        return True
+    found = _INVITATION.fullmatch(next_path)
+    if found is None:
+        return False
+    try:
+        invitation = invitation_for(found[1])
+    except AppError:
+        return False
+    return invitation.email in {"", email}
+
+
+def take_over(*, user: User) -> None:
+    """Hand an account to whoever proved to own its address.
+
+    Where nobody had proved that before, whoever made the account may have been somebody else: the
+    password, the second factor, all sessions and access tokens end.
+    """
+    known = EmailAddress.objects.filter(user=user, email=user.email, verified=True)
+    if known.exists():
+        return
+    with transaction.atomic():
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+        accounts.end_sessions(user)
+        accounts.drop_second_factor(user)
+        tokens.revoke_all(user=user)
+        EmailAddress.objects.filter(user=user).delete()
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        audit.write(user=user, project=None, action="sign_on.took_over", target=user.email)
+
+
+def joined(*, user: User) -> None:
+    """Say in the audit log that single sign-on made an account."""
+    audit.write(user=user, project=None, action="person.joined", target=user.email)
+
+
+def note(*, user: User, what: str) -> None:
+    """Say in the audit log what a person did to their own sign-in."""
+    if action := _NOTES.get(what):
+        audit.write(user=user, project=None, action=action, target=user.email)
