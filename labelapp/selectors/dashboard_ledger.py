@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import Max, Sum
+from django.db.models import CharField, F, Sum, Value
 
-from labelapp.models import LedgerEntry, Project
+from labelapp.models import DaysClosed, LedgerDay, LedgerEntry, Project
 from labelapp.selectors.dashboard_words import PURPOSES
 
 _KEPT = 64
 _TOTALS: dict[str, _Totals] = {}
+_MOST_DIGITS = Decimal("0.000001")
+
+Row = tuple[str, Decimal | None, Decimal | None]
 
 
 @dataclass(frozen=True)
@@ -27,16 +33,21 @@ class _Totals:
     last_id: int
     lines: dict[str, Line]
 
+    @property
+    def amount(self) -> Decimal:
+        return sum((line.amount for line in self.lines.values()), Decimal(0))
+
 
 def ledger(project: Project, spent: Decimal) -> dict[str, Line]:
     """Return the totals by purpose. `spent` is the counter's total, read just before.
 
-    Entries are append-only, so only new ones are added to what is known. Numbers may commit out
-    of order (PostgreSQL): where the sum is not what the counter says, all is read again.
+    Entries are append-only, so only new ones are added to what is known; at first the sums of
+    closed days and the entries since. Numbers may commit out of order (PostgreSQL): where the sum
+    is less than what the counter says, all is read again.
     """
-    known = _TOTALS.get(project.public_id, _Totals(0, {}))
-    totals = _add_new(project, known)
-    if known.last_id and sum(line.amount for line in totals.lines.values()) != spent:
+    known = _TOTALS.get(project.public_id)
+    totals = _by_days(project) if known is None else _add_new(project, known)
+    if totals.amount < spent:
         totals = _add_new(project, _Totals(0, {}))
     _TOTALS.pop(project.public_id, None)
     _TOTALS[project.public_id] = totals
@@ -46,22 +57,66 @@ def ledger(project: Project, spent: Decimal) -> dict[str, Line]:
 
 
 def _add_new(project: Project, known: _Totals) -> _Totals:
-    lines, last_id = dict(known.lines), known.last_id
-    for purpose in PURPOSES:
-        # One purpose at a time: the index (project, purpose) ends in the row number on SQLite,
-        # so that each of these reads the new rows only.
-        new = LedgerEntry.objects.filter(
-            project=project, purpose=purpose, pk__gt=known.last_id
-        ).aggregate(last=Max("pk"), quantity=Sum("quantity"), amount=Sum("amount"))
-        if new["last"] is not None:
-            old = lines.get(purpose, Line())
-            lines[purpose] = Line(
-                old.quantity + _exact(new["quantity"]), old.amount + _exact(new["amount"])
-            )
-            last_id = max(last_id, new["last"])
-    return _Totals(last_id, lines)
+    """Add the entries with larger numbers: one statement, one short range of the index each.
+
+    The index (project, purpose) ends in the row number on SQLite, so that each part of the union
+    reads the new rows only; together with their own amount they say how far was read.
+    """
+    last = _last_id()
+    if last == known.last_id:
+        return known
+    return _Totals(last, _added(known.lines, _sums(project, known.last_id, last)))
+
+
+def _last_id() -> int:
+    found = LedgerEntry.objects.order_by("-pk").values_list("pk", flat=True)[:1]
+    return next(iter(found), 0)
+
+
+def _sums(project: Project, after: int, last: int) -> Iterable[Row]:
+    parts = [
+        LedgerEntry.objects.filter(project=project, purpose=purpose, pk__gt=after, pk__lte=last)
+        .annotate(what=Value(purpose, output_field=CharField()))
+        .values("what")
+        .annotate(quantities=Sum("quantity"), amounts=Sum("amount"))
+        .values_list("what", "quantities", "amounts")
+        for purpose in PURPOSES
+    ]
+    return parts[0].union(*parts[1:], all=True)
+
+
+def _by_days(project: Project) -> _Totals:
+    """Return everything from the sums of closed days and the entries of the days since."""
+    closed = DaysClosed.objects.filter(project=project).values_list("ledger", flat=True).first()
+    if closed is None:
+        return _add_new(project, _Totals(0, {}))
+    last = _last_id()
+    days = LedgerDay.objects.filter(project=project, day__lte=closed)
+    since = LedgerEntry.objects.filter(
+        project=project, created__gte=_next_day(closed), pk__lte=last
+    )
+    return _Totals(last, _added(_added({}, _by_purpose(days)), _by_purpose(since)))
+
+
+def _by_purpose(rows: Any) -> Iterable[Row]:
+    sums = rows.order_by().values(what=F("purpose"))
+    sums = sums.annotate(quantities=Sum("quantity"), amounts=Sum("amount"))
+    return sums.values_list("what", "quantities", "amounts")  # type: ignore[no-any-return]
+
+
+def _next_day(day: date) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time(), UTC)
+
+
+def _added(lines: dict[str, Line], rows: Iterable[Row]) -> dict[str, Line]:
+    found = dict(lines)
+    for purpose, quantity, amount in rows:
+        if quantity is not None and amount is not None:
+            old = found.get(purpose, Line())
+            found[purpose] = Line(old.quantity + _exact(quantity), old.amount + _exact(amount))
+    return found
 
 
 def _exact(total: Decimal) -> Decimal:
     """Round to the column's six digits: SQLite adds decimals as floats."""
-    return total.quantize(Decimal("0.000001"))
+    return Decimal(total).quantize(_MOST_DIGITS)
