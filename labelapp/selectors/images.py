@@ -39,10 +39,10 @@ class ImageFile:
 _FILE = ("display_key", "original_key", "name", "sha256", "width", "height")
 
 
-def image_file(user: User, public_id: str, seq: int, right: Right) -> ImageFile:
+def image_file(user: User, public_id: str, seq: int, *rights: Right) -> ImageFile:
     """Return an image of a project that this person may see. One query: annotators wait for it.
 
-    Raises NotFoundError for outsiders, ForbiddenError for members without `right`.
+    Raises NotFoundError for outsiders, ForbiddenError for members who have none of `rights`.
     """
     row = (
         Image.objects.filter(
@@ -54,8 +54,9 @@ def image_file(user: User, public_id: str, seq: int, right: Right) -> ImageFile:
     )
     if row is None:
         raise NotFoundError(_("There is no such image."))
-    if not may(row[0], right):
-        raise ForbiddenError(_("Your role in this project does not allow this."), right=right.value)
+    if not any(may(row[0], right) for right in rights):
+        needed = rights[0].value
+        raise ForbiddenError(_("Your role in this project does not allow this."), right=needed)
     return ImageFile(*row[1:])
 
 

@@ -68,10 +68,15 @@ class Rows:
 
     def column(self) -> Sequence[float]:
         """Return an array of one dimension whole: faster than many of its rows."""
+        return self.part(0, len(self))
+
+    def part(self, first: int, count: int) -> Sequence[float]:
+        """Return some numbers of an array of one dimension, fewer where it ends."""
         kind = self.format.format[-1:]
-        raw = os.pread(self.handle, self.format.size * len(self), self.start)
+        count = max(0, min(count, len(self) - first))
+        raw = os.pread(self.handle, self.format.size * count, self.start + first * self.format.size)
         if kind == "e" or sys.byteorder != "little":  # array.array knows no half numbers
-            return struct.unpack(f"<{len(self)}{kind}", raw)
+            return struct.unpack(f"<{count}{kind}", raw)
         return array(kind, raw)
 
     def row(self, number: int) -> tuple[float, ...]:
@@ -197,6 +202,11 @@ def model_of(project: Project) -> str:
 def model_folder(project: Project) -> Path | None:
     """Return where the newest model's files lie."""
     return _newest(project).folder
+
+
+def scores(project: Project, name: str) -> Rows | None:
+    """Return an array of the newest model, e.g. "pred", for the server's eyes."""
+    return _newest(project).rows(name)
 
 
 def forget() -> None:

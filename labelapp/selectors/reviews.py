@@ -17,6 +17,7 @@ REASONS = {
     Review.Reason.SKIPPED: gettext_lazy("Skipped"),
     Review.Reason.UNSURE: gettext_lazy("Cannot tell"),
     Review.Reason.SAMPLE: gettext_lazy("Random sample"),
+    Review.Reason.DOUBT: gettext_lazy("In doubt"),
 }
 
 

@@ -137,7 +137,7 @@ def import_problems(request: HttpRequest, access: Access, import_id: int) -> Htt
 @login_required
 def image_display(request: HttpRequest, pid: str, seq: int) -> HttpResponse:
     """Send the copy that people see. Its address never shows anything else: cached for a year."""
-    found = image_file(person(request), pid, _checked(seq), Right.LABEL)
+    found = image_file(person(request), pid, _checked(seq), Right.LABEL, Right.BROWSE)
     return _picture(
         request,
         f'"{found.sha256[:32]}"',
@@ -149,7 +149,7 @@ def image_display(request: HttpRequest, pid: str, seq: int) -> HttpResponse:
 @login_required
 def image_thumb(request: HttpRequest, pid: str, seq: int) -> HttpResponse:
     """Send the small copy that grids show; cached as the display copy is."""
-    found = image_file(person(request), pid, _checked(seq), Right.LABEL)
+    found = image_file(person(request), pid, _checked(seq), Right.LABEL, Right.BROWSE)
     long_side = max(found.width, found.height)
     return _picture(
         request,
