@@ -61,6 +61,11 @@ def own_terms(run: Run, project: str) -> Terms | None:
     return None if basis is None else _terms(basis.asked)
 
 
+def basis(run: Run, project: str) -> whatif.Basis | None:
+    """Return what plans of this run are made from, curves fitted once; None before a training."""
+    return _kept(_BASES, (project, run.version), KEPT_RUNS, lambda: _basis(run))
+
+
 def facts(run: Run, project: str) -> dict[str, Any]:
     """Return the phase of the run, and whether an audit goes on: what a change would mean."""
     key = (project, run.version)
