@@ -83,7 +83,7 @@ class Answer:
     that the target allows among all labels, at that size of S; `error` the share to be expected.
     `steps` trainings are still to come (0: stop now), taking `seconds`. `forced`: the budget does
     not pay for the promise. `nothing` says why the machine labels nothing. `decision` is what the
-    engine would have decided after its last training. `grid_*` draw C(B).
+    engine would have decided after its last training, `because` its facts. `grid_*` draw C(B).
     """
 
     arch: str
@@ -103,6 +103,7 @@ class Answer:
     forced: bool
     nothing: str
     decision: str
+    because: dict[str, str | float]
     grid_b: tuple[int, ...] = ()
     grid_total: tuple[float, ...] = ()
 
@@ -191,14 +192,17 @@ class _Made:
     weighed: Weighed
     plan: Plan | None
     sentence: str
+    facts: dict[str, str | float]
 
 
 def _decided(state: McalState, now: Situation, weighed: Weighed, *, same: bool) -> _Made:
     """Let the rules decide as after the last training; a change takes back a vote to stop."""
     before = replace(state, plan=state.previous_plan, stop_votes=0)
     made = rules.decide(now, before, weighed)
-    sentence = now.records[-1].decision if same else ""
-    return _Made(weighed, made.plan, sentence or made.sentence)
+    last = now.records[-1]
+    if same and last.decision:
+        return _Made(weighed, made.plan, last.decision, last.because)
+    return _Made(weighed, made.plan, made.sentence, made.facts)
 
 
 def _told(known: Basis, now: Situation, drawn: Curves, made: _Made, arch: str) -> Answer:
@@ -225,6 +229,7 @@ def _told(known: Basis, now: Situation, drawn: Curves, made: _Made, arch: str) -
         forced=weighed.forced,
         nothing="" if size else rules.nothing_fits(now, stop),
         decision=made.sentence,
+        because=made.facts,
         grid_b=() if plan is None else plan.grid_b,
         grid_total=() if plan is None else plan.grid_total,
     )
