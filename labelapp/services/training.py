@@ -40,7 +40,7 @@ from labelapp.models import (
     TrainItem,
 )
 from labelapp.orders import TrainOrder
-from labelapp.services import model_files, outstanding, pool_tensor, runs
+from labelapp.services import model_files, outstanding, past_guesses, pool_tensor, runs
 
 POLL_SECONDS = 0.25
 EVENT_SECONDS = 2.0
@@ -106,6 +106,7 @@ def _train_all(run: Run, job: Job, control: queue.JobControl, missing: list[str]
     images = pool_tensor.ensure(
         run.project, run.n, lambda share: control.tick(0.0, f"Packing the images: {share:.0%}")
     )
+    past_guesses.keep(run, run.iteration)
     for arch in missing:
         attempt = prepare(run, job, images, arch)
         started = {"iteration": run.iteration, "size": attempt.size, "attempt": job.attempts}
