@@ -28,6 +28,11 @@ EXHAUSTED = "every image of the chosen set has been audited"
 DEARER = "going on would cost more than labelling by hand what it could certify"
 SPENT = "the labels that the budget has for the audit are used up"
 CHANGED = "the error target was changed"
+GREW = "images were added to the pool"
+TAKEN_BACK = "the wish to stop was taken back"
+BY_HAND = "people label everything"
+REPLANNED = frozenset({CHANGED, GREW, TAKEN_BACK})
+"""Ends after which the run plans anew, whatever the audit has shown."""
 NOTHING = "the audit could not certify any set"
 
 
@@ -202,8 +207,10 @@ def try_again(state: McalState) -> bool:
     """
     frozen = state.audit
     assert frozen is not None
-    if frozen.ended == CHANGED:
+    if frozen.ended in REPLANNED:
         return True
+    if state.wish:
+        return False
     done = audit.certified(frozen)
     size = 0 if done is None else frozen.sizes[done]
     full = size >= FULL_ENOUGH * frozen.wanted
@@ -252,7 +259,7 @@ def estimated(
     state: McalState, pool: Pool, look: measuring.Look, present: planner.Present
 ) -> Delivery:
     """Return S and certificate B, or what the paper modes estimate."""
-    target, scores, live = state.config.target, look.model.scores, len(state.config.archs)
+    target, scores, live = state.config.target, look.model.scores, measuring.compared(state)
     found, walk = look.judged, look.now.walk
     if present.forced:
         found = guarantees.forced_candidates(pool, scores, state.config, present.wanted)

@@ -33,10 +33,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from mcal_engine import auditing, guarantees, measuring, planner, race, requests, rules, selection
+from mcal_engine import (
+    auditing,
+    guarantees,
+    measuring,
+    requests,
+    rules,
+    selection,
+    steering,
+)
 from mcal_engine.errors import InvalidAnswerError
 from mcal_engine.planner import Present
 from mcal_engine.requests import Step
+from mcal_engine.steering import change
 from mcal_engine.types import (
     Answer,
     BoolArray,
@@ -46,16 +55,16 @@ from mcal_engine.types import (
     Labelled,
     McalState,
     Pool,
-    Prices,
     Purpose,
     RunConfig,
     Scores,
     Stored,
-    Target,
     Trained,
     TrainRequest,
 )
 from mcal_engine.validation import check_budget, check_pool, check_trained, validate
+
+__all__ = ["advance", "change", "start"]
 
 # --- line 1: draw and buy T, then B_0 ---------------------------------------------------------
 
@@ -85,6 +94,9 @@ def advance(state: McalState, answer: Answer) -> Step:
             f"{type(answer).__name__} {answer.request_id!r} does not answer {state.waiting_for!r}"
         )
     check_pool(state.config, answer.pool)
+    if state.wish == steering.BY_HAND and state.phase not in steering.ENDING:
+        state = measuring.booked(state, answer)
+        return _finish_by_hand(state, answer.pool, steering.ASKED_BY_HAND)
     return follow(state, answer)
 
 
@@ -102,7 +114,11 @@ def _after_batch(state: McalState, answer: Labelled) -> Step:
     if not pool.taught.any():
         reason = "none of the first images could be labelled, so there is nothing to train on"
         return _finish_by_hand(state, pool, reason)
-    missing = measuring.missing_marks(state, pool)
+    if steering.waits_for_images(state):
+        return steering.grow(state, pool)
+    if state.wish and answer.scores is not None and steering.nothing_new(state, pool):
+        return _plan_again(measuring.paid(state, pool), pool, answer.scores)
+    missing = 0 if state.wish else measuring.missing_marks(state, pool)
     if missing:
         open_items = np.flatnonzero(pool.remainder).astype(np.int64)
         marks = selection.draw_topup(state.config, open_items, missing, state.topups + 1)
@@ -115,7 +131,7 @@ def _after_batch(state: McalState, answer: Labelled) -> Step:
 
 def _train(state: McalState, answer: Labelled) -> Step:
     state = replace(measuring.paid(state, answer.pool), iteration=state.iteration + 1)
-    state = requests.waiting(state, "train", "train")
+    state = requests.waiting(steering.starting(state), "train", "train")
     seed = state.config.seed + 1000 * state.iteration
     features = state.config.acquisition == "k_center"
     return state, TrainRequest(state.waiting_for, state.iteration, state.live, seed, features)
@@ -128,37 +144,14 @@ def _after_training(state: McalState, answer: Trained) -> Step:
     check_trained(state.config, answer, state.live)
     state = measuring.charged(state, answer)
     looks = {model.arch: measuring.look(state, answer.pool, model) for model in answer.models}
-    state, made = _decide(state, looks)
+    state, made = measuring.decided(state, looks)
     leader = looks[state.live[0]]
+    if state.stop_reason and steering.waits_for_images(state):
+        return steering.grow(state, answer.pool)
     if state.stop_reason:
         return _finish(state, answer.pool, leader, made.present)
     views = [looks[arch].model.scores for arch in state.live]
     return _ask_more(state, answer.pool, views)
-
-
-def _decide(state: McalState, looks: dict[str, measuring.Look]) -> tuple[McalState, rules.Decision]:
-    """Write into the state who stays in the race, and whether to stop or how much to buy."""
-    weighed = {arch: planner.weigh(look.now) for arch, look in looks.items()}
-    totals = {arch: found.totals for arch, found in weighed.items()}
-    chances = race.standings(totals)
-    rounds = len(next(iter(looks.values())).now.records)
-    live = race.survivors(totals, rounds)
-    made = rules.decide(looks[live[0]].now, state, weighed[live[0]])
-    records = [
-        measuring.judged(looks[arch].now.records[-1], weighed[arch], made, chances[arch])
-        for arch in (*live, *(arch for arch in looks if arch not in live))
-    ]
-    state = replace(
-        state,
-        records=(*map(measuring.past, state.records), *records),
-        previous_plan=None if state.plan is None else planner.without_charts(state.plan),
-        plan=made.plan,
-        stop_votes=made.votes,
-        stop_reason=made.reason,
-        delta=made.delta,
-        live=live,
-    )
-    return state, made
 
 
 def _ask_more(state: McalState, pool: Pool, views: list[Scores]) -> Step:
@@ -169,9 +162,10 @@ def _ask_more(state: McalState, pool: Pool, views: list[Scores]) -> Step:
     early = np.flatnonzero(pool.ahead).astype(np.int64)
     open_items = np.flatnonzero(~pool.train & ~pool.ahead & ~pool.excluded).astype(np.int64)
     more = max(state.delta - int((pool.ahead & ~pool.excluded).sum()), 0)
-    batch = selection.acquire(
-        state.config, open_items, tuple(views), more, state.iteration, pool.train
-    )
+    config = state.config
+    if config.acquisition == "k_center" and views[0].features is None:  # chosen meanwhile
+        config = replace(config, acquisition="margin")
+    batch = selection.acquire(config, open_items, tuple(views), more, state.iteration, pool.train)
     return requests.batch(state, Purpose.TRAIN, np.concatenate([early, batch]), pool)
 
 
@@ -212,15 +206,13 @@ def _after_audit(state: McalState, answer: Labelled) -> Step:
 def _after_unfreeze(state: McalState, answer: Labelled) -> Step:
     """The audited images joined B. After a change plan anew and perhaps audit anew; else train."""
     pool, scores = answer.pool, auditing.frozen_scores(state, answer)
-    changed = state.audit is not None and state.audit.ended == auditing.CHANGED
+    changed = state.audit is not None and state.audit.ended in auditing.REPLANNED
     least = selection.minimum_delta(state.config.n)
     state = replace(state, stop_votes=0, delta=least)
+    if steering.waits_for_images(state):
+        return steering.grow(state, pool)
     if changed:
-        look = measuring.look_again(state, pool, scores)
-        made = rules.decide(look.now, state)
-        state = replace(state, plan=made.plan, stop_reason=made.reason, delta=made.delta)
-        if made.reason:
-            return _finish(state, pool, look, made.present)
+        return _plan_again(state, pool, scores)
     state = replace(state, audit=None, stop_reason="")
     if state.config.acquisition == "k_center" and scores.features is None:
         early = np.flatnonzero(pool.ahead).astype(np.int64)
@@ -228,6 +220,16 @@ def _after_unfreeze(state: McalState, answer: Labelled) -> Step:
             return requests.batch(state, Purpose.TRAIN, early, pool)
         return _train(state, answer)  # the audited images are the batch
     return _ask_more(state, pool, [scores])
+
+
+def _plan_again(state: McalState, pool: Pool, scores: Scores) -> Step:
+    """Plan once more with the last training's scores, and stop or go on."""
+    look = measuring.look_again(state, pool, scores)
+    made = rules.decide(look.now, state)
+    state = replace(state, plan=made.plan, stop_reason=made.reason, delta=made.delta)
+    if made.reason:
+        return _finish(state, pool, look, made.present)
+    return _ask_more(replace(state, audit=None, stop_reason=""), pool, [scores])
 
 
 def _store(
@@ -258,13 +260,18 @@ def _after_residual(state: McalState, _answer: Labelled) -> Step:
     return _end(state)
 
 
+def _after_reopening(state: McalState, answer: Labelled) -> Step:
+    """What people gave at the end is in B: go on as after any batch."""
+    return _after_batch(state, answer) if answer.pool.train.any() else _after_test(state, answer)
+
+
 def _end(state: McalState) -> Step:
     state = requests.waiting(state, "finished", "finished")
     outcome = "machine" if state.certificate else "human_only"
     return state, Finished(state.waiting_for, outcome, state.stop_reason)
 
 
-# --- what follows which answer, and settings ---------------------------------------------------
+# --- what follows which answer ---------------------------------------------------
 
 
 _FOLLOW: dict[str, tuple[type, Callable[..., Step]]] = {
@@ -277,19 +284,5 @@ _FOLLOW: dict[str, tuple[type, Callable[..., Step]]] = {
     "unfreeze": (Labelled, _after_unfreeze),
     "machine": (Stored, _after_storing),
     "residual": (Labelled, _after_residual),
+    "reopen": (Labelled, _after_reopening),
 }
-
-
-def change(state: McalState, prices: Prices, target: Target) -> McalState:
-    """Return the state with other prices or another target; the next plan uses them.
-
-    The outstanding request stays as it is. Raises `InvalidConfigError`, and
-    `InvalidAnswerError` for a new target once the machine labels were chosen under the old one.
-    """
-    if target != state.config.target and state.phase in {"machine", "residual", "finished"}:
-        raise InvalidAnswerError("the machine labels are already chosen under the old target")
-    config = replace(state.config, prices=prices, target=target)
-    validate(config)
-    if target != state.config.target and state.phase == "audit" and state.audit is not None:
-        state = replace(state, audit=replace(state.audit, ended=auditing.CHANGED))
-    return replace(state, config=config, stop_votes=0)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mcal_engine import costs, guarantees, planner, rules, selection
+from mcal_engine import costs, guarantees, planner, race, rules, selection
 from mcal_engine.types import (
     IterationRecord,
+    Labelled,
     McalState,
     Measured,
     Pool,
     Scores,
+    Stored,
     Trained,
 )
 
@@ -43,6 +45,11 @@ def charged(state: McalState, answer: Trained) -> McalState:
     return replace(paid(state, answer.pool), spent_compute=state.spent_compute + dollars)
 
 
+def booked(state: McalState, answer: Labelled | Trained | Stored) -> McalState:
+    """Book what an answer brought: labels, and the computing of a training."""
+    return charged(state, answer) if isinstance(answer, Trained) else paid(state, answer.pool)
+
+
 def look(state: McalState, pool: Pool, model: Measured) -> Look:
     """Count a model's errors on T and put them beside the earlier ones of its architecture."""
     earlier = tuple(r for r in state.records if r.arch == model.arch)
@@ -66,7 +73,7 @@ def _look(
     judged = guarantees.judged_candidates(pool, model.scores, config)
     walk = guarantees.EMPTY
     if not guarantees.is_audited(config.target):
-        walk = guarantees.walk(judged, config.target, len(config.archs))
+        walk = guarantees.walk(judged, config.target, compared(state))
     repriced = state.spent_labels - state.bought * config.prices.label
     now = planner.Situation(
         config=config,
@@ -78,10 +85,15 @@ def _look(
         spent=state.spent_compute + repriced,
         walk=walk,
         attempts=state.attempts,
-        live=len(config.archs),  # T compared them all, also those that were dropped
+        live=compared(state),
         device=model.device,
     )
     return Look(model, judged, now)
+
+
+def compared(state: McalState) -> int:
+    """Return how many architectures T has compared, those that were dropped or taken out too."""
+    return len({*state.config.archs, *(record.arch for record in state.records)})
 
 
 def _record(
@@ -128,6 +140,31 @@ def judged(
         because=made.facts,
         probability_best=chance,
     )
+
+
+def decided(state: McalState, looks: dict[str, Look]) -> tuple[McalState, rules.Decision]:
+    """Write into the state who stays in the race, and whether to stop or how much to buy."""
+    weighed = {arch: planner.weigh(look.now) for arch, look in looks.items()}
+    totals = {arch: found.totals for arch, found in weighed.items()}
+    chances = race.standings(totals)
+    rounds = min(len(look.now.records) for look in looks.values())
+    live = race.survivors(totals, rounds)
+    made = rules.decide(looks[live[0]].now, state, weighed[live[0]])
+    records = [
+        judged(looks[arch].now.records[-1], weighed[arch], made, chances[arch])
+        for arch in (*live, *(arch for arch in looks if arch not in live))
+    ]
+    state = replace(
+        state,
+        records=(*map(past, state.records), *records),
+        previous_plan=None if state.plan is None else planner.without_charts(state.plan),
+        plan=made.plan,
+        stop_votes=made.votes,
+        stop_reason=made.reason,
+        delta=made.delta,
+        live=live,
+    )
+    return state, made
 
 
 def past(record: IterationRecord) -> IterationRecord:

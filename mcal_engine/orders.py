@@ -41,6 +41,11 @@ def hash_draw(key: str, items: IntArray, count: int) -> IntArray:
     return pool[np.fromiter(places, dtype=np.int64)[:wanted]]
 
 
+def hash_share(key: str) -> float:
+    """Return a number in [0, 1) that the key decides."""
+    return int(_digests(key, np.zeros(1, dtype=np.int64))[0]) / 2**64
+
+
 def _digests(key: str, items: IntArray) -> NDArray[np.uint64]:
     """Return the first 64 bits of SHA-256(key | item), the item as 8 bytes, big-endian."""
     copy = hashlib.sha256(key.encode() + b"|").copy

@@ -27,6 +27,8 @@ def waiting(state: McalState, phase: str, name: str) -> McalState:
     """Wait for a request whose id cannot repeat within an iteration: parts of an audit count on."""
     if phase in AUDIT_PHASES and state.audit is not None:
         name += f"-{state.audit.attempt}-{state.audit.asked}"
+    if state.turns:
+        name += f"-t{state.turns}"  # an undone end is asked for again in the same iteration
     return replace(state, phase=phase, waiting_for=f"{state.iteration:03d}-{name}")
 
 
@@ -46,8 +48,9 @@ def labels(
     buy: IntArray,
     train: IntArray = NOTHING,
     mark: IntArray = NOTHING,
+    name: str = "",
 ) -> Step:
-    state = waiting(state, phase, f"label-{purpose.value}")
+    state = waiting(state, phase, name or f"label-{purpose.value}")
     frozen, commitment = auditing.commitment(state) if phase in AUDIT_PHASES else ("", {})
     return state, LabelRequest(
         state.waiting_for, purpose, state.iteration, buy, train, mark, frozen, commitment

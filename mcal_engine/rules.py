@@ -25,6 +25,7 @@ VOTES = 2  # successive plans that must want to stop
 SURE_POINTS = 5
 """Trainings from which one plan is enough under certificate A: an audit, not T, judges the end,
 and a round that only makes sure costs 1 % of X (docs/decisions/010)."""
+ASKED = "the manager asked for it"
 RISES = 2  # successive rises of the cost that end naive active learning
 
 
@@ -61,7 +62,7 @@ def decide(now: Situation, state: McalState, weighed: Weighed | None = None) -> 
     wish = reason_to_stop(now, weighed)
     votes = state.stop_votes + 1 if wish else 0
     delta = _with_ahead(now, next_delta(now, weighed, stable))
-    reason = _reason(now, weighed, wish, votes, delta)
+    reason = ASKED if state.wish else _reason(now, weighed, wish, votes, delta)
     facts = _stops(now, weighed, reason) if reason else _buys(now, weighed, wish, delta)
     return Decision(plan, stable, votes, delta, reason, facts, weighed.present)
 
@@ -195,7 +196,8 @@ def next_delta(now: Situation, weighed: Weighed, stable: bool) -> int:
     if now.config.fixed_delta is not None:
         return now.config.fixed_delta
     plan, least = weighed.plan, now.small_batch
-    growth = max(least, now.trained // 2)
+    late = now.records[0].number > 1  # it joined a run that knows its way
+    growth = least if late else max(least, now.trained // 2)
     if plan is None or len(now.records) < curves.STABLE_POINTS:
         return _within_budget(now, growth)
     if plan.steps == 0:

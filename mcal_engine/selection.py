@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mcal_engine.acquisitions import ACQUISITIONS, Field
-from mcal_engine.orders import hash_draw, hash_order
+from mcal_engine.orders import hash_draw, hash_order, hash_share
 from mcal_engine.types import (
     THETAS,
     BoolArray,
@@ -29,6 +29,7 @@ from mcal_engine.types import (
 __all__ = [
     "ACQUISITIONS",
     "acquire",
+    "draw_grown",
     "draw_seed",
     "draw_test",
     "draw_topup",
@@ -76,6 +77,15 @@ def minimum_delta(n: int) -> int:
 def draw_topup(config: RunConfig, items: IntArray, count: int, number: int) -> IntArray:
     """Draw further test marks uniformly from the remainder's items; `number` is 1, 2, ..."""
     return hash_draw(f"{config.seed}:topup:{number}", items, count)
+
+
+def draw_grown(config: RunConfig, items: IntArray, expected: float) -> IntArray:
+    """Draw test marks among images that joined late: `expected` of them on average, uniformly.
+
+    The part behind the point is a coin, so each image is marked with one and the same probability.
+    """
+    key = f"{config.seed}:grown:{config.n}"
+    return hash_draw(key, items, floor(expected + hash_share(key)))
 
 
 def acquire(

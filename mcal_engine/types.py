@@ -97,6 +97,17 @@ class Pool:
         if self.ahead.shape in {(), self.train.shape}:  # else `check_pool` refuses it
             object.__setattr__(self, "ahead", self.ahead & ~self.train)
 
+    def extended(self, n: int) -> Pool:
+        """Return the pool of `n` images: those beyond its own are new."""
+        more = n - len(self.labels)
+        if more <= 0:
+            return self
+        none = np.zeros(more, dtype=np.bool_)
+        flags = (self.train, self.marked, self.excluded, self.ahead)
+        train, marked, excluded, ahead = (np.concatenate([flag, none]) for flag in flags)
+        labels = np.concatenate([self.labels, np.full(more, -1, dtype=np.int64)])
+        return Pool(train, marked, labels, excluded, ahead)
+
     @property
     def test(self) -> BoolArray:
         """T: marked, outside B and not asked for ahead."""
@@ -388,3 +399,7 @@ class McalState:
     bought: int = 0  # human labels paid so far
     spent_labels: float = 0.0  # dollars, at the prices of their time
     spent_compute: float = 0.0
+    wish: str = ""  # what a manager asked for (steering.py): stop | audit | by_hand
+    turns: int = 0  # times it was steered so that a request could repeat: part of later ids
+    entering: tuple[str, ...] = ()  # architectures that join the race at the next training
+    coming: int = 0  # N once the images that wait have joined; 0: none wait
