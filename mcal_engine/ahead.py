@@ -40,6 +40,7 @@ def asking_order(
     if config.acquisition == "k_center":
         config = replace(config, acquisition="margin")
     candidates = np.flatnonzero(~pool.train & ~pool.ahead & ~pool.excluded).astype(np.int64)
+    candidates = candidates[candidates < len(views[0].pred)]  # images that joined since are new
     name = f"ahead:{iteration}"
     chosen = selection.acquire(config, candidates, views, count, name, pool.train)
     return hash_order(f"{config.seed}:{name}:order", chosen)

@@ -268,5 +268,7 @@ def _narrowed(record: IterationRecord, share: float) -> IterationRecord:
         test_errors=at(record.test_errors),
         test_size=round(record.test_size * share),
         remainder=max(1, floor(record.remainder * share)),
+        marked=None if record.marked is None else round(record.marked * share),
+        sizes=(),
         stable=False,
     )

@@ -124,7 +124,11 @@ def basis(state: McalState, device: str = "") -> Basis | None:
     """
     if not state.records:
         return None
-    views = [_view(state, arch, device) for arch in state.live]
+    seen = {record.arch for record in state.records}
+    live = [arch for arch in state.live if arch in seen or "" in seen]  # others have just joined
+    if not live:
+        return None
+    views = [_view(state, arch, device) for arch in live]
     checking = state.audit is not None and state.phase == "audit"
     attempts = state.attempts - (state.audit is not None)
     return Basis(replace(state, plan=None), tuple(views), attempts, checking)
