@@ -65,6 +65,12 @@ class ConflictError(AppError):
     status = 409
 
 
+class RunMovedError(ConflictError):
+    """A change was weighed against an earlier state of the run."""
+
+    code = "run_moved"
+
+
 class LabelChangedError(AppError):
     """A reviewer accepts a class that is not the image's label any more."""
 

@@ -57,6 +57,8 @@ _SETTINGS: dict[str, str] = {
     "price_per_label": gettext_noop("the price of a label"),
     "compute_price_per_hour": gettext_noop("the price of computing"),
     "budget": gettext_noop("the budget"),
+    "overlap": gettext_noop("how many people are asked about an image"),
+    "overlap_share": gettext_noop("on which share of the images several people are asked"),
 }
 
 

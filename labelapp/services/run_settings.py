@@ -6,25 +6,39 @@ prices of their time. The engine's next plan uses the new values.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from labelapp import engine, events
-from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
+from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError, RunMovedError
 from labelapp.models import Project, Run
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
 from labelapp.services import audit, runs
+from labelapp.services.rules import rules_of
 from labelapp.services.terms import Terms, amounts
 
 TRIES = 5  # a step of the run may come in between
 
 
-def change_settings(*, access: Access, terms: Terms) -> bool:
+@dataclass(frozen=True)
+class Overlap:
+    """How many people are asked about an image, on which share of the images."""
+
+    overlap: int
+    overlap_share: float
+
+
+def change_settings(
+    *, access: Access, terms: Terms, overlap: Overlap | None = None, version: int | None = None
+) -> bool:
     """Give a run that is going new prices, target or budget; False if nothing differs.
+
+    With `overlap` also how often images are asked, which is part of an image's price. `version`
+    is the run's when the change was weighed: another one raises RunMovedError.
 
     Raises ForbiddenError, InvalidInputError naming what is wrong, ConflictError where there is no
     run, it is finished, its machine labels are chosen, or the currency differs.
@@ -35,8 +49,12 @@ def change_settings(*, access: Access, terms: Terms) -> bool:
         raise InvalidInputError(_("Some values cannot be used."), **wrong)
     for _try in range(TRIES):
         run = _going(access.project)
+        if version is not None and run.version != version:
+            raise RunMovedError(
+                _("The run has moved on since. Look at the plan anew, then apply it.")
+            )
         before = _snapshot(run.project)
-        _apply(run.project, terms)
+        _apply(run.project, terms, overlap)
         after = _snapshot(run.project)
         if before == after:
             return False
@@ -55,25 +73,33 @@ def _going(project: Project) -> Run:
     return run
 
 
-def _apply(project: Project, terms: Terms) -> None:
+def _apply(project: Project, terms: Terms, overlap: Overlap | None) -> None:
     """Put the terms into this copy of the project."""
     if terms.currency != project.currency:
         message = _("The currency is fixed once the run has started.")
         raise InvalidInputError(message, currency=message)
     for field in fields(Terms):
         setattr(project, field.name, getattr(terms, field.name))
+    if overlap is None:
+        return
+    rules = replace(
+        rules_of(project), **{f.name: getattr(overlap, f.name) for f in fields(Overlap)}
+    )
+    if wrong := rules.check():
+        raise InvalidInputError(_("Some values cannot be used."), **wrong)
+    project.overlap, project.overlap_share = overlap.overlap, overlap.overlap_share
 
 
 def _snapshot(project: Project) -> dict[str, Any]:
-    shares = {"epsilon": project.epsilon, "confidence": project.confidence}
-    return shares | amounts(project)
+    names = ("epsilon", "confidence", "overlap", "overlap_share")
+    return {name: getattr(project, name) for name in names} | amounts(project)
 
 
 def _write(access: Access, run: Run, before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Write the new state and the project's terms together; False if the run moved meanwhile."""
     state = _state(run)
-    terms = {name: getattr(run.project, name) for name in after}
     changed = sorted(name for name in after if before[name] != after[name])
+    terms = {name: getattr(run.project, name) for name in changed}
     with transaction.atomic():
         unchanged = Run.objects.filter(pk=run.pk, version=run.version, finished=None)
         config = state["state"]["config"]
