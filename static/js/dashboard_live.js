@@ -32,6 +32,7 @@ export function connect(path, since, onMessage, onState) {
     if (message.type === "ping") return;
     link.seq = message.seq;
     onMessage(message);
+    if (message.events?.length) document.dispatchEvent(new CustomEvent("projectevents"));
   };
   const lost = (socket, code) => {
     if (socket !== link.socket) return;
