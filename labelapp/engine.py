@@ -55,8 +55,8 @@ def first_step(project: Project, *, images: int, classes: int) -> tuple[dict[str
         state, request = mcal.start(config)
     except InvalidConfigError as error:
         raise RefusedError(str(error)) from error
-    saved = _save(state)
-    return saved["state"]["config"], Step(saved, [_order(request)], iteration=0)
+    saved = save(state)
+    return saved["state"]["config"], Step(saved, [order_of(request)], iteration=0)
 
 
 def outstanding_training(run: Run) -> TrainOrder:
@@ -84,8 +84,8 @@ def _config(project: Project, images: int, classes: int) -> t.RunConfig:
     return types.RunConfig(
         n=images,
         classes=classes,
-        prices=_prices(project),
-        target=_target(project),
+        prices=prices_of(project),
+        target=target_of(project),
         arch=project.arch,
         rivals=tuple(project.rivals),
         seed=project.seed,
@@ -97,7 +97,7 @@ def _config(project: Project, images: int, classes: int) -> t.RunConfig:
     )
 
 
-def _prices(project: Project) -> t.Prices:
+def prices_of(project: Project) -> t.Prices:
     from mcal_engine import types  # noqa: PLC0415
 
     return types.Prices(
@@ -106,7 +106,7 @@ def _prices(project: Project) -> t.Prices:
     )
 
 
-def _target(project: Project) -> t.Target:
+def target_of(project: Project) -> t.Target:
     from mcal_engine import types  # noqa: PLC0415
 
     return types.Target(
@@ -132,22 +132,24 @@ def next_step(
     trainings: Sequence[Training] = (),
     frozen: Frozen | None = None,
     early: Ahead | None = None,
+    *,
+    images: int = 0,
 ) -> Step:
     """Tell the engine that the outstanding request of this run is done; return what follows.
 
     `trainings` answer a training, in the order of its architectures; `frozen` is the model whose
     audit the labels belong to, `early` how many images to choose for people while a training
-    runs. Reads B, T and the human labels; writes nothing. Requests that need nobody (a batch with
+    runs, `images` how many images the project has: those that the run lacks join it. Reads B, T and the human labels; writes nothing. Requests that need nobody (a batch with
     nothing to buy, machine labels) are answered at once: they are in `orders` before the last.
     """
     pool = pool_of(run)
     models: list[Training | Frozen] = [*trainings, *([frozen] if frozen else [])]
     scored = {model.sha256: scores_of(model) for model in models}
     answer = _answer(run.waiting_for, pool, models, scored)
-    before = _repriced(_load(run.state), run.project)
-    state, orders, pool = _follow(before, answer, scored)
+    before = _expecting(_repriced(load(run.state), run.project), images)
+    state, orders, pool = follow(before, answer, scored)
     chosen = _chosen_early(state, orders[-1], pool, early)
-    saved = _save(state, orders[-1])
+    saved = save(state, orders[-1])
     record, others = _leader_first(state, len(before.records))
     if record is None:
         return Step(saved, orders, state.iteration, early=chosen)
@@ -177,7 +179,7 @@ def _answer(
     return types.Labelled(request_id, pool, scored[models[0].sha256] if models else None)
 
 
-def _follow(
+def follow(
     state: t.McalState, answer: t.Labelled | t.Trained | t.Stored, scored: dict[str, t.Scores]
 ) -> tuple[t.McalState, list[Order], t.Pool]:
     """Advance until a request needs people or the worker.
@@ -189,10 +191,11 @@ def _follow(
     orders = []
     while True:
         state, request = mcal.advance(state, answer)
-        orders.append(_order(request))
-        following = _answer_at_once(request, answer, scored)
+        orders.append(order_of(request))
+        pool = answer.pool.extended(state.config.n)  # images have joined
+        following = answer_at_once(request, pool, scored)
         if following is None:
-            return state, orders, answer.pool
+            return state, orders, pool
         answer = following
 
 
@@ -211,15 +214,14 @@ def _leader_first(
     return ordered[0], ordered[1:]
 
 
-def _answer_at_once(
-    request: t.Request, before: t.Labelled | t.Trained | t.Stored, scored: dict[str, t.Scores]
+def answer_at_once(
+    request: t.Request, pool: t.Pool, scored: dict[str, t.Scores]
 ) -> t.Labelled | t.Stored | None:
     """Return the answer to a request that no person and no training is needed for, else None."""
     import numpy as np  # noqa: PLC0415
 
     from mcal_engine import types  # noqa: PLC0415
 
-    pool = before.pool
     if isinstance(request, types.MachineLabelRequest):
         machine = np.zeros(len(pool.labels), dtype=np.bool_)
         machine[request.items] = True
@@ -240,6 +242,13 @@ def _with(pool: t.Pool, request: t.LabelRequest) -> t.Pool:
     return types.Pool(train, marked, pool.labels, pool.excluded, pool.ahead)
 
 
+def _expecting(state: t.McalState, images: int) -> t.McalState:
+    """Return the state that takes the project's new images in; not once the end has begun."""
+    from mcal_engine import steering  # noqa: PLC0415
+
+    return state if state.phase in steering.ENDING else steering.coming(state, images)
+
+
 def _repriced(state: t.McalState, project: Project) -> t.McalState:
     """Return the state with the price per image as people's disagreements make it by now.
 
@@ -250,7 +259,7 @@ def _repriced(state: t.McalState, project: Project) -> t.McalState:
     known = state.config.prices.label
     if not pricing.has_moved(known, pricing.per_image(project)):
         return state
-    return mcal.change(state, _prices(project), state.config.target)
+    return mcal.change(state, prices_of(project), state.config.target)
 
 
 def _chosen_early(
@@ -282,19 +291,19 @@ def changed(run: Run, project: Project) -> dict[str, Any]:
     from mcal_engine.errors import InvalidAnswerError, InvalidConfigError  # noqa: PLC0415
 
     try:
-        state = mcal.change(_load(run.state), _prices(project), _target(project))
+        state = mcal.change(load(run.state), prices_of(project), target_of(project))
     except InvalidConfigError as error:
         raise RefusedError(str(error)) from error
     except InvalidAnswerError as error:
         raise TooLateError(str(error)) from error
     order = {"order": run.state["order"]} if "order" in run.state else {}
-    return _save(state) | order
+    return save(state) | order
 
 
 # --- requests and state -> plain records ---------------------------------------------------------
 
 
-def _order(request: t.Request) -> Order:
+def order_of(request: t.Request) -> Order:
     from mcal_engine import types  # noqa: PLC0415
 
     if isinstance(request, types.LabelRequest):
@@ -330,7 +339,7 @@ def _plain(content: dict[str, object]) -> dict[str, Any]:
     return plain
 
 
-def _save(state: t.McalState, outstanding: Order | None = None) -> dict[str, Any]:
+def save(state: t.McalState, outstanding: Order | None = None) -> dict[str, Any]:
     """Return the state as JSON; a training that was asked for is kept beside it."""
     from mcal_engine import state_io  # noqa: PLC0415
 
@@ -340,7 +349,7 @@ def _save(state: t.McalState, outstanding: Order | None = None) -> dict[str, Any
     return saved
 
 
-def _load(saved: dict[str, Any]) -> t.McalState:
+def load(saved: dict[str, Any]) -> t.McalState:
     from mcal_engine import state_io  # noqa: PLC0415
 
     return state_io.load(json.dumps(saved))
