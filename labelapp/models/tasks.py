@@ -33,6 +33,8 @@ class LabelBatch(models.Model):
     remaining = models.PositiveIntegerField()  # answers, every slot counted
     last_rank = models.BigIntegerField(default=0, db_default=0)  # what moved to the end stands here
     state = models.CharField(max_length=6, choices=State.choices, default=State.OPEN)
+    # the rows of B that this batch wrote have a higher id; null where it wrote none
+    joins_from = models.BigIntegerField(null=True)
     frozen = models.CharField(max_length=64, blank=True)  # SHA-256 of the model under audit
     commitment = models.ForeignKey(
         AuditCommitment, on_delete=models.RESTRICT, null=True, related_name="batches"

@@ -145,7 +145,7 @@ def close(run: Run) -> None:
 
 def _cut(batch: LabelBatch) -> None:
     items = AheadItem.objects.filter(batch=batch)
-    seen = Exists(_worked_on(batch).filter(image_id=OuterRef("image_id")))
+    seen = Exists(worked_on(batch).filter(image_id=OuterRef("image_id")))
     last = items.filter(seen).order_by("-position").values_list("position", flat=True).first()
     behind = items.filter(position__gt=-1 if last is None else last)
     tasks = Task.objects.filter(batch=batch, image_id__in=behind.values("image_id"))
@@ -153,7 +153,7 @@ def _cut(batch: LabelBatch) -> None:
     list(tasks.order_by("pk").select_for_update().values_list("pk", flat=True))
     tasks.update(state=Task.State.DROPPED, **NO_LEASE)
     behind.delete()
-    batch.size, batch.remaining = _slots(batch)
+    batch.size, batch.remaining = slots_of(batch)
     batch.state, batch.closed = LabelBatch.State.DONE, timezone.now()
     batch.save(update_fields=["size", "remaining", "state", "closed"])
     if batch.size:
@@ -161,7 +161,7 @@ def _cut(batch: LabelBatch) -> None:
         events.record(batch.project_id, "batch.closed", payload)
 
 
-def _worked_on(batch: LabelBatch) -> QuerySet[Task]:
+def worked_on(batch: LabelBatch) -> QuerySet[Task]:
     """Return the tasks that somebody has seen: a lease is hard once an image is on a screen.
 
     It stays hard when the person leaves, so an image that somebody turned away from counts, too.
@@ -172,7 +172,7 @@ def _worked_on(batch: LabelBatch) -> QuerySet[Task]:
     return tasks.exclude(pk__in=untouched.values("pk"))
 
 
-def _slots(batch: LabelBatch) -> tuple[int, int]:
+def slots_of(batch: LabelBatch) -> tuple[int, int]:
     """Return the answers wanted of the images before the cut, and how many are missing.
 
     Of an image with a dropped slot no more are wanted: it lies behind the cut, or is excluded.
@@ -232,7 +232,7 @@ def _loose(run: Run) -> QuerySet[LabelBatch]:
 
 def _reopen(early: LabelBatch) -> None:
     """Open the batch for what is missing before its cut."""
-    size, remaining = _slots(early)
+    size, remaining = slots_of(early)
     if remaining:
         LabelBatch.objects.filter(pk=early.pk).update(
             size=size, remaining=remaining, state=LabelBatch.State.OPEN, closed=None

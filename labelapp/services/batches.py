@@ -59,6 +59,7 @@ def open_batch(*, run: Run, order: LabelOrder) -> LabelBatch:
         purpose=order.purpose,
         size=answers,
         remaining=answers,
+        joins_from=_last_item() if order.train else None,
         frozen=order.frozen,
         commitment=commitment,
         state=LabelBatch.State.OPEN if buy else LabelBatch.State.DONE,
@@ -103,6 +104,11 @@ def labelled_by_people(run: Run, seqs: set[int]) -> set[int]:
     }
 
 
+def _last_item() -> int:
+    """Return the highest id that a row of B ever had."""
+    return TrainItem.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
 def _asking_order(run: Run, order: LabelOrder, buy: list[int]) -> list[int]:
     """Shuffle what people get, by the run's seed: no streaks of one class that tire and bias.
 
@@ -110,8 +116,13 @@ def _asking_order(run: Run, order: LabelOrder, buy: list[int]) -> list[int]:
     """
     if order.purpose == "audit":
         return buy
-    key = f"{run.config.get('seed', 0)}:{order.id}:".encode()
-    return sorted(buy, key=lambda seq: hashlib.sha256(key + str(seq).encode()).digest())
+    return shuffled(run, order.id, buy)
+
+
+def shuffled(run: Run, request_id: str, seqs: Iterable[int]) -> list[int]:
+    """Return the image numbers in the order of a request: by SHA-256 of seed, request, number."""
+    key = f"{run.config.get('seed', 0)}:{request_id}:".encode()
+    return sorted(seqs, key=lambda seq: hashlib.sha256(key + str(seq).encode()).digest())
 
 
 def make_tasks(run: Run, batch: LabelBatch, images: Sequence[tuple[int, int]], after: int) -> None:
@@ -186,12 +197,14 @@ def _join_train(run: Run, order: LabelOrder, image_ids: dict[int, int], labelled
     paid = labelled.intersection(order.train)
     marked = _marked(run, paid)
     audited = _labelled_for(run, paid - marked, "audit")
+    rest = _labelled_for(run, paid - marked, "residual")  # of a run that was opened again
     early = _labelled_for(run, paid - marked, "ahead")  # services.ahead.join counts them over
     _count(
         run,
         train=F("train") + len(paid) - len(early),
         test=F("test") - len(marked),
         audit=F("audit") - len(audited),
+        residual=F("residual") - len(rest),
     )
 
 
