@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection
 
 from labelapp.models import GoldItem, Label, LabelBatch, Project, Run, Task, TestMark
+from labelapp.selectors.browse_query import Query
 from labelapp.selectors.predictions import Rows, model_of, scores
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 UNKNOWN = 65535  # not in B when the newest model was trained: that model has not seen it
 UNSEEN = 65534  # in B, and no model before it: nothing is known out of sample
 MEASURING = frozenset({"test", "audit"})
-MOST_ORDERS = 4  # projects whose order by margin stays in memory, 4 bytes per image
+MOST_ORDERS = 4  # projects whose order by margin stays in memory, 10 bytes per image
 
-_orders: OrderedDict[str, tuple[str, Any]] = OrderedDict()
+_orders: OrderedDict[str, ByMargin] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -113,38 +114,63 @@ def _stamp(folder: Path) -> int:
         return 0
 
 
-def by_margin(project: Project, found: Guesses) -> NDArray[Any]:
-    """Return the images that have a guess, the least sure first (equals by number), uint32.
+@dataclass(frozen=True)
+class ByMargin:
+    """The images that have a guess, the least sure first: three arrays of one length."""
 
-    Made once per model and process; NumPy is imported when somebody asks for this order.
+    key: str  # of the guesses that it was made of
+    seqs: NDArray[Any]
+    classes: NDArray[Any]
+    margins: NDArray[Any]
+
+    def __len__(self) -> int:
+        """How many images have a guess."""
+        return len(self.seqs)
+
+    def rows(self, first: int, count: int, query: Query) -> list[tuple[int, int]]:
+        """Return (place behind `first`, image) of those whose guess fits the query."""
+        part = slice(first, first + count)
+        fits = self.margins[part] >= (0.0 if query.low is None else query.low)
+        if query.high is not None:
+            fits &= self.margins[part] <= query.high
+        if query.guess is not None:
+            fits &= self.classes[part] == query.guess
+        places = fits.nonzero()[0]
+        return list(zip(places.tolist(), self.seqs[part][places].tolist(), strict=True))
+
+
+def by_margin(project: Project, found: Guesses) -> ByMargin:
+    """Return the order by margin, made once per model and process (0.2 s at 1,000,000 images).
+
+    NumPy is imported when somebody asks for this order.
     """
     with _lock:
         known = _orders.get(project.public_id)
-    if known is not None and known[0] == found.key:
-        return known[1]
+    if known is not None and known.key == found.key:
+        return known
     made = _sorted(found)
     with _lock:
-        _orders[project.public_id] = (found.key, made)
+        _orders[project.public_id] = made
         _orders.move_to_end(project.public_id)
         while len(_orders) > MOST_ORDERS:
             _orders.popitem(last=False)
     return made
 
 
-def _sorted(found: Guesses) -> NDArray[Any]:
+def _sorted(found: Guesses) -> ByMargin:
     import numpy as np  # noqa: PLC0415 - web processes stay small
 
     n = found.n
-    margins = 1.0 - np.asarray(found.uncertainty.part(0, n), dtype=np.float32)
-    unseen = np.zeros(n, dtype=np.bool_)
+    classes = np.array(found.pred.part(0, n), dtype=np.uint16)
+    margins = 1.0 - np.array(found.uncertainty.part(0, n), dtype=np.float32)
     if found.before is not None and found.before_margin is not None:
         early = np.asarray(found.before.part(0, n), dtype=np.uint16)
         values = np.asarray(found.before_margin.part(0, n), dtype=np.float32)
-        kept = early != UNKNOWN
-        margins[: len(early)][kept] = values[: len(early)][kept]
-        unseen[: len(early)] = early == UNSEEN
+        kept = (early != UNKNOWN).nonzero()[0]
+        classes[kept], margins[kept] = early[kept], values[kept]
     order = np.argsort(margins, kind="stable").astype(np.uint32)
-    return np.asarray(order[~unseen[order]])
+    order = order[classes[order] < UNSEEN]
+    return ByMargin(found.key, order, classes[order], margins[order])
 
 
 # --- what must not be seen ---------------------------------------------------------------------

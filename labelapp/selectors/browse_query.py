@@ -47,7 +47,7 @@ class Query:
         """Return what is asked for by the names of the address, without the order."""
         found = {}
         for name, value in asdict(self).items():
-            if name != "sort" and value not in (None, "", False):
+            if name != "sort" and _is_there(value):
                 found[_ADDRESS.get(name, name)] = _text(value)
         return found
 
@@ -62,15 +62,20 @@ class Query:
     def without(self, name: str) -> Query:
         """Return it without one filter, named as in the address."""
         own = next((key for key, value in _ADDRESS.items() if value == name), name)
-        return replace(self, **{own: next(f.default for f in fields(Query) if f.name == own)})
+        defaults: dict[str, Any] = {f.name: f.default for f in fields(Query)}
+        return replace(self, **{own: defaults[own]})
 
     @property
     def asks_model(self) -> bool:
         """Tell whether what the model says decides which images these are, or their order."""
-        stored = self.source == "machine" or self.where == "machine"
         by_margin = self.low is not None or self.high is not None
         by_margin = by_margin or self.sort in {"unsure", "sure"}
-        return self.guess is not None or (by_margin and not stored)
+        return self.guess is not None or (by_margin and not self.stored)
+
+    @property
+    def stored(self) -> bool:
+        """Tell whether margins are those that machine labels were stored with."""
+        return self.source == "machine" or self.where == "machine"
 
 
 _ADDRESS = {"where": "in"}
@@ -103,13 +108,17 @@ def browse_url(pid: str, **filters: object) -> str:
     InvalidInputError, so that no page links to what cannot be asked.
     """
     named = {_ADDRESS.get(name, name): value for name, value in filters.items()}
-    raw = {name: _text(value) for name, value in named.items() if value not in (None, "", False)}
+    raw = {name: _text(value) for name, value in named.items() if _is_there(value)}
     unknown = raw.keys() - {_ADDRESS.get(f.name, f.name) for f in fields(Query)}
     if unknown:
         raise _wrong(min(unknown))
     query = parse(raw).encoded()
     address = reverse("project_browse", args=[pid])
     return f"{address}?{query}" if query else address
+
+
+def _is_there(value: object) -> bool:
+    return value is not None and value is not False and value != ""
 
 
 def _text(value: Any) -> str:
