@@ -17,6 +17,7 @@ from labelapp.models import (
     Label,
     Project,
     ProjectCounter,
+    Review,
 )
 
 
@@ -35,11 +36,27 @@ def certificate(project: Project) -> dict[str, Any] | None:
         "sha256": found.sha256,
         "created": found.created.isoformat(),
         "people": found.people,
+        "corrected": _corrected(project),
         "commitments": [
             {"content": row.content, "sha256": row.sha256, "created": row.created.isoformat()}
             for row in AuditCommitment.objects.filter(run_id=found.run_id).order_by("pk")
         ],
     }
+
+
+def _corrected(project: Project) -> list[dict[str, int]]:
+    """Return the machine's labels that people corrected since: what was delivered, and what is."""
+    reviews = Review.objects.filter(
+        project=project, state=Review.State.DONE, outcome=Review.Outcome.CORRECTED
+    )
+    was: dict[int, int] = {}
+    for image_id, before in reviews.order_by("closed").values_list("image_id", "before"):
+        was.setdefault(image_id, before)  # the first correction saw the machine's
+    labels = Label.objects.filter(
+        image_id__in=list(was), source=Label.Source.HUMAN, model__isnull=False
+    )
+    rows = labels.order_by("seq").values_list("image_id", "seq", "class_index")
+    return [{"item": seq, "was": was[image_id], "now": now} for image_id, seq, now in rows]
 
 
 @dataclass(frozen=True)
@@ -99,9 +116,18 @@ def _view(record: Export) -> ExportView:
     )
 
 
+def one_export(project: Project, export_id: int) -> Export:
+    """Return an export of this project in whatever state; raise NotFoundError."""
+    known = Export.objects.filter(project=project)
+    record = known.filter(pk=export_id).first() if export_id < 2**63 else None
+    if record is None:
+        raise NotFoundError(_("There is no such file."))
+    return record
+
+
 def finished_export(project: Project, export_id: int) -> Export:
     """Return an export of this project that can be downloaded; raise NotFoundError."""
-    record = Export.objects.filter(project=project, pk=export_id, state=Export.State.DONE).first()
-    if record is None:
+    record = one_export(project, export_id)
+    if record.state != Export.State.DONE:
         raise NotFoundError(_("There is no such file."))
     return record

@@ -36,7 +36,7 @@ from labelapp.models import (
 )
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
-from labelapp.services import exclusions, labelling, reviews
+from labelapp.services import exclusions, labelling, machine_corrections, reviews
 from labelapp.services.leases import one_writer, task_token
 
 MAX_NOTE = 500
@@ -49,7 +49,8 @@ class Decision:
     """What a reviewer decided: accept, class (`class_index`), send_back (`note`), exclude.
 
     With accept, `class_index` is the class that the reviewer saw; without it, whatever the label
-    is by now. `person` is to whom it goes back; without it, whose answer is looked at.
+    is by now. `person` is to whom it goes back; without it, whose answer is looked at. A `free`
+    one is one of many that a manager decided together: booked, at no charge.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Decision:
     person: int | None = None
     note: str = ""
     active_ms: int = 0
+    free: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def decide(*, access: Access, review_id: int, decision: Decision) -> Decided:
         if review.state == Review.State.DONE:
             return _repeat(access, review)
         label = Label.objects.filter(image_id=review.image_id, source=Label.Source.HUMAN)
-        desk = _Desk(access, review, decision, label.select_related("batch").first())
+        label_found = label.select_related("batch").first()
+        machine = None if label_found else machine_corrections.label_of(review.image_id)
+        desk = _Desk(access, review, decision, label_found, machine)
         done = _HANDLERS[decision.kind](desk)
         _close(desk, done)
         _pay(desk, done)
@@ -119,10 +123,12 @@ class _Desk:
     review: Review
     decision: Decision
     label: Label | None
+    machine: Label | None = None  # the machine's, where no person has labelled the image
 
     @property
     def before(self) -> int | None:
-        return None if self.label is None else self.label.class_index
+        label = self.label or self.machine
+        return None if label is None else label.class_index
 
 
 def _repeat(access: Access, review: Review) -> Decided:
@@ -156,6 +162,10 @@ def _give_class(desk: _Desk, index: int) -> Decided:
     same = desk.before == index
     outcome = Outcome.ACCEPTED if same or desk.before is None else Outcome.CORRECTED
     sample = desk.review.reason == Review.Reason.SAMPLE
+    if desk.machine is not None:
+        if not same:
+            machine_corrections.correct(access=desk.access, label=desk.machine, class_index=index)
+        return Decided(outcome, desk.before, index)
     if same and not _wanted_by_experts(desk):
         if not sample:
             Label.objects.filter(image_id=desk.review.image_id).update(method="review")
@@ -325,7 +335,8 @@ def _pay(desk: _Desk, done: Decided) -> None:
     """Book the look of the reviewer, and wake the pages that watch the counters."""
     if done.paid:
         return
-    access, price = desk.access, desk.access.project.price_per_label
+    access = desk.access
+    price = Decimal(0) if desk.decision.free else access.project.price_per_label
     book_review(access, key=charge_key(desk.review), quantity=1, price=price)
 
 

@@ -26,7 +26,7 @@ from labelapp.models import (
 )
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
-from labelapp.services import labelling, readmissions, reviews
+from labelapp.services import labelling, machine_corrections, readmissions, reviews
 from labelapp.services.label_past import method_of, vote_for, was_final
 from labelapp.services.leases import NO_LEASE, one_writer, task_token
 from labelapp.services.review_decisions import (
@@ -110,6 +110,12 @@ def _class(access: Access, review: Review, own: Answer | None) -> None:
     label = Label.objects.filter(image_id=review.image_id, source=Label.Source.HUMAN)
     found = label.select_related("batch").first()
     expected = review.before if own is None else review.after
+    corrected = found is not None and own is None and machine_corrections.is_corrected(found)
+    if found is not None and corrected and found.class_index == review.after:
+        machine_corrections.undo(project=access.project, review=review, label=found)
+        return
+    if found is None and review.before == review.after:
+        return  # a look at a right label of the machine changed nothing of it
     if found is None or found.class_index != expected:
         raise ConflictError(_("The label has changed since: the decision stands."))
     if own is not None:
