@@ -63,10 +63,14 @@ def newest(run: Run) -> dict[str, Frozen]:
 
 
 def frozen(run: Run) -> Frozen | None:
-    """Return the model whose scores belong to the labels that the run waits for, if any."""
+    """Return the model whose scores belong to the labels that the run waits for, if any.
+
+    That of an audit; or the last one, where the run is to stop and may have nothing new to learn.
+    """
     waiting = run.batches.filter(request_id=run.waiting_for).exclude(frozen="")
     sha256 = waiting.values_list("frozen", flat=True).first()
     if sha256 is None:
-        return None
+        stops = run.wish and run.request_kind == "label"
+        return newest(run).get(run.state["state"]["live"][0]) if stops else None
     model = run.models.filter(sha256=sha256).order_by("-iteration")[0]
     return Frozen(model_files.folder_of(model), sha256)

@@ -107,9 +107,9 @@ def start_run(*, access: Access) -> Run:
         run = Run.objects.create(
             project=project, n=images, config=config, state=step.state, **_waiting(step)
         )
-        told = _carry_out(run, step)
+        told = carry_out(run, step)
         audit.write(user=access.user, project=project, action="run.started", after=config)
-        _tell(project.pk, [("run.started", {"images": images, "classes": classes}), *told])
+        tell(project.pk, [("run.started", {"images": images, "classes": classes}), *told])
     project.status = Project.Status.RUNNING
     return run
 
@@ -197,7 +197,7 @@ def resume_run(*, access: Access) -> None:
         run.refresh_from_db()
         ensure_job(run)
         audit.write(user=access.user, project=run.project, action="run.resumed")
-        _tell(project_id, [("run.resumed", {})])
+        tell(project_id, [("run.resumed", {})])
     access.project.refresh_from_db()
 
 
@@ -209,7 +209,7 @@ def _switch(access: Access, before: str, after: str, event: str) -> None:
             words = _("The run is not running.") if running else _("The run is not paused.")
             raise ConflictError(words)
         audit.write(user=access.user, project=project, action=event)
-        _tell(project.pk, [(event, {})])
+        tell(project.pk, [(event, {})])
     project.status = after
 
 
@@ -241,27 +241,36 @@ def _advance(run: Run) -> bool:
         ahead.close(run)  # before the engine looks: what it sees is what joins
     models = outstanding.models_of(run)
     trainings = [outstanding.as_training(model) for model in models]
-    early = Ahead(ahead.size(run), outstanding.newest(run))
-    step = engine.next_step(run, trainings, outstanding.frozen(run), early)
+    early = Ahead(0 if run.wish else ahead.size(run), outstanding.newest(run))
+    frozen = outstanding.frozen(run)
+    step = engine.next_step(run, trainings, frozen, early, images=_joinable(run))
     with transaction.atomic():
-        if not _claim(run, step):
+        if not claim(run, step):
             return False
         # Before the counter, as whoever pauses does: the last step changes the project, too.
         Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
         ahead.lock(run)
         told = _record_iteration(run, step, models) if step.record else []
-        told += _carry_out(run, step)
-        _tell(run.project_id, told)
+        told += carry_out(run, step)
+        tell(run.project_id, told)
     return True
 
 
-def _claim(run: Run, step: Step) -> bool:
+def _joinable(run: Run) -> int:
+    """Return how many images the run may have by now: those of an import join when it has ended."""
+    live = (Import.State.WAITING, Import.State.RUNNING)
+    going = run.project.imports.filter(state__in=live).exists()
+    return run.n if going else _images(run.project)
+
+
+def claim(run: Run, step: Step) -> bool:
     """Write the new state unless somebody else has written one since `run` was read."""
     unchanged = Run.objects.filter(pk=run.pk, version=run.version)
     return bool(
         unchanged.update(
             state=step.state,
             config=step.state["state"]["config"],  # prices follow what labels turn out to cost
+            n=step.state["state"]["config"]["n"],  # images may have joined
             version=run.version + 1,
             failure="",
             **_waiting(step),
@@ -305,10 +314,11 @@ def compute_dollars(seconds: float, price_per_hour: Decimal) -> Decimal:
     return (Decimal(str(seconds)) * price_per_hour / 3600).quantize(Decimal("0.000001"))
 
 
-def _carry_out(run: Run, step: Step) -> Events:
+def carry_out(run: Run, step: Step) -> Events:
     """Write every order of the step and enqueue the work that the last one needs."""
+    known = run.n
     run.refresh_from_db()
-    told: Events = []
+    told: Events = [("images.added", {"added": run.n - known})] if run.n > known else []
     for order in step.orders:
         told += _write(run, order)
     if isinstance(step.outstanding, TrainOrder):
@@ -381,10 +391,10 @@ def fail(run_id: int, message: str, *, event: str = "run.failed") -> None:
         if run is None:
             return
         Run.objects.filter(pk=run_id).update(failure=message[:500])
-        _tell(run.project_id, [(event, {"message": message[:500]})])
+        tell(run.project_id, [(event, {"message": message[:500]})])
 
 
-def _tell(project_id: int, told: Events) -> None:
+def tell(project_id: int, told: Events) -> None:
     """Record the events: the last statements of the transaction."""
     for type_, payload in told:
         events.record(project_id, type_, payload)
