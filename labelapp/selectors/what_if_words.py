@@ -248,7 +248,7 @@ def _error(now: Side, asked: Side, _currency: str) -> Row:
 
 def _share_row(label: str, now: Side, asked: Side, key: str, **notes: str) -> Row:
     change = asked[key] - now[key]
-    text = _signed(change, lambda size: share(size, 2)) if abs(change) >= 5e-6 else ""
+    text = _signed(change, _points) if abs(change) >= 5e-6 else ""
     return _row(
         label,
         upper_share(now[key]),
@@ -258,6 +258,13 @@ def _share_row(label: str, now: Side, asked: Side, key: str, **notes: str) -> Ro
         about=gettext("of all labels"),
         **notes,
     )
+
+
+def _points(size: float) -> str:
+    """Return a difference of two percentages, which is no percentage of either."""
+    figure = share(size, 2).removesuffix("%").strip()
+    # Translators: percentage points, e.g. "3 points" from 5 % to 8 %
+    return gettext("%(n)s points") % {"n": figure}
 
 
 def _to_buy(now: Side, asked: Side, _currency: str) -> Row:
