@@ -50,13 +50,14 @@ def _corrected(project: Project) -> list[dict[str, int]]:
         project=project, state=Review.State.DONE, outcome=Review.Outcome.CORRECTED
     )
     was: dict[int, int] = {}
-    for image_id, before in reviews.order_by("closed").values_list("image_id", "before"):
-        was.setdefault(image_id, before)  # the first correction saw the machine's
+    rows = reviews.filter(before__isnull=False).order_by("closed")
+    for image_id, before in rows.values_list("image_id", "before"):
+        was.setdefault(image_id, before or 0)  # the first correction saw the machine's
     labels = Label.objects.filter(
         image_id__in=list(was), source=Label.Source.HUMAN, model__isnull=False
     )
-    rows = labels.order_by("seq").values_list("image_id", "seq", "class_index")
-    return [{"item": seq, "was": was[image_id], "now": now} for image_id, seq, now in rows]
+    now = labels.order_by("seq").values_list("image_id", "seq", "class_index")
+    return [{"item": seq, "was": was[image_id], "now": index} for image_id, seq, index in now]
 
 
 @dataclass(frozen=True)
