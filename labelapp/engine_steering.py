@@ -39,13 +39,17 @@ def asked(run: Run, what: str) -> State:
     return _changed(run, lambda state: steering.wish(state, what))
 
 
-def unasked(run: Run, project: Project) -> State:
-    """Return the state without a wish, with the project's target. Raises TooLateError."""
+def unasked(run: Run, project: Project, again: str = "") -> State:
+    """Return the state without its wish, with the project's target; `again`: the wish before it.
+
+    Raises TooLateError.
+    """
     from mcal_engine import steering  # noqa: PLC0415
 
     def taken_back(state: t.McalState) -> t.McalState:
         state = steering.unwish(state)
-        return steering.change(state, state.config.prices, target_of(project))
+        state = steering.change(state, state.config.prices, target_of(project))
+        return steering.wish(state, again) if again else state
 
     return _changed(run, taken_back)
 

@@ -110,6 +110,8 @@ def unwish(state: McalState) -> McalState:
     """
     if state.phase in ENDING:
         raise InvalidAnswerError("the machine labels are already chosen")
+    if state.audit is not None and state.audit.ended == auditing.BY_HAND:
+        state = replace(state, audit=replace(state.audit, ended=""))
     if state.wish:
         state = _ended(state, auditing.TAKEN_BACK)
     return replace(state, wish="", turns=state.turns + 1)

@@ -9,11 +9,12 @@ and T stays a random part of what is left.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from labelapp import events
 from labelapp.models import (
     AheadItem,
     Label,
@@ -33,21 +34,24 @@ PURPOSES = ("train", "audit")
 _IN_LIST = 500
 
 
-def open_batch(run: Run) -> LabelBatch | None:
-    """Return the open batch that the run waits for."""
-    return run.batches.filter(request_id=run.waiting_for, state=LabelBatch.State.OPEN).first()
+@dataclass(frozen=True)
+class Cut:
+    """What a cut did: so many images left the batch; `closed` is the event to tell, if any."""
+
+    images: int = 0
+    closed: dict[str, Any] | None = None
 
 
-def cut(run: Run) -> int:
-    """Cut the batch that the run waits for; return how many images left it.
+def cut(run: Run) -> Cut:
+    """Cut the batch that the run waits for, if it is one that can be cut.
 
-    Call it inside the transaction that has claimed the run. Late answers to dropped tasks stay as
-    extra votes.
+    Call it inside the transaction that has claimed the run, and tell the event last. Late answers
+    to dropped tasks stay as extra votes.
     """
     batch = run.batches.filter(request_id=run.waiting_for, purpose__in=PURPOSES)
     found = batch.select_for_update(of=("self",)).filter(state=LabelBatch.State.OPEN).first()
     if found is None:
-        return 0
+        return Cut()
     behind = _behind(run, found)
     _drop_tasks(found, behind)
     if found.purpose == "train":
@@ -58,10 +62,8 @@ def cut(run: Run) -> int:
         found.state, found.closed = LabelBatch.State.DONE, timezone.now()
         fields += ["state", "closed"]
     found.save(update_fields=fields)
-    if not found.remaining:
-        payload = {"batch": found.pk, "purpose": found.purpose, "size": found.size}
-        events.record(found.project_id, "batch.closed", payload)
-    return len(behind)
+    payload = {"batch": found.pk, "purpose": found.purpose, "size": found.size}
+    return Cut(len(behind), None if found.remaining else payload)
 
 
 def _behind(run: Run, batch: LabelBatch) -> list[int]:

@@ -326,7 +326,7 @@ def accept(attempt: Attempt, result: dict[str, Any]) -> ModelVersion:
     name = f"{order.iteration:03d}-{attempt.arch}-{attempt.job.token[:12]}"
     stored = model_files.take_over(attempt.folder, run, name)
     with transaction.atomic():
-        if not queue.owned(attempt.job).update(heartbeat=timezone.now()):
+        if not _still_wanted(run) or not queue.owned(attempt.job).update(heartbeat=timezone.now()):
             raise queue.JobLost
         model = ModelVersion.objects.create(
             run=run,
@@ -343,6 +343,12 @@ def accept(attempt: Attempt, result: dict[str, Any]) -> ModelVersion:
         events.record(run.project_id, "training.finished", payload | {"arch": attempt.arch})
     shutil.rmtree(attempt.folder, ignore_errors=True)
     return model
+
+
+def _still_wanted(run: Run) -> bool:
+    """Lock the run and tell whether it waits for this training: a manager may have closed it."""
+    same = Run.objects.select_for_update(no_key=True).filter(pk=run.pk)
+    return same.filter(waiting_for=run.waiting_for).values_list("pk", flat=True).first() is not None
 
 
 def _charge(attempt: Attempt, seconds: float) -> None:

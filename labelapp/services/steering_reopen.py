@@ -1,0 +1,302 @@
+"""Open a finished project again: machine labels withdraw, what people gave stays paid and is used.
+
+The labels that people gave at the end join B, together with the test marks that lay among them
+(`mcal_engine/steering.py`). The certificate is superseded: its text stays with the action and in
+the audit log, the withdrawn labels in a file below MEDIA_ROOT, from which an undo writes them back.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from labelapp import engine_steering, events, queue
+from labelapp.engine import RefusedError, TooLateError
+from labelapp.errors import ConflictError, InvalidInputError
+from labelapp.models import (
+    AheadItem,
+    Certificate,
+    Job,
+    Label,
+    LabelBatch,
+    ModelVersion,
+    Project,
+    ProjectCounter,
+    Run,
+    SteeringAction,
+    Task,
+    TestMark,
+    TrainItem,
+)
+from labelapp.orders import Frozen, Step
+from labelapp.selectors import steering as found
+from labelapp.selectors.projects import Access
+from labelapp.selectors.stored_words import stored_words
+from labelapp.services import ahead, model_files, runs
+from labelapp.services.ahead import worked_on
+from labelapp.services.batches import CHUNK, chunks, images_of
+from labelapp.services.image_files import media_path, write_media
+from labelapp.services.leases import NO_LEASE, one_writer
+from labelapp.services.steering import mark_undone, moved, ready, write
+from labelapp.services.steering_words import TOO_LATE
+
+COUNTED = ("train", "test", "audit", "residual", "ahead", "machine")
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """The machine labels that a run had, their file, and what was promised of them."""
+
+    seqs: list[int]
+    file: str
+    certificate: dict[str, Any] | None
+
+
+def reopen(*, access: Access, version: int, epsilon: float | None = None) -> SteeringAction:
+    """Open a finished project again, with another share of wrong labels if one is given.
+
+    Images that have come since join the run. Raises ForbiddenError, InvalidInputError,
+    RunMovedError, ConflictError.
+    """
+    known, run = ready(access, "reopen", version)
+    if epsilon is not None and not 0 < epsilon < 1:
+        text = _("The allowed error must lie between 0 % and 100 %, both excluded.")
+        raise InvalidInputError(text, epsilon=text)
+    said = found.consequence(known, "reopen")
+    old = run.project.epsilon
+    run.project.epsilon = old if epsilon is None else epsilon
+    before = _before(run) | {"epsilon": old}
+    step, gone = _computed(run), _withdrawn(run)
+    with transaction.atomic():
+        counts = _open(run, step)
+        Project.objects.filter(pk=run.project_id).update(epsilon=run.project.epsilon)
+        told = runs.carry_out(run, step)
+        params = {
+            "epsilon": run.project.epsilon,
+            "withdrawn": len(gone.seqs),
+            "file": gone.file,
+            "waiting_for": run.waiting_for,
+            "moved": _moved(run, counts),
+        }
+        before |= {"certificate": gone.certificate}
+        action = write(access, run, "reopen", before=before, said=said, params=params)
+        runs.tell(run.project_id, told)
+        events.record(run.project_id, "run.steered", {"action": "reopen", "id": action.pk})
+    access.project.refresh_from_db()
+    return action
+
+
+def withdraw(access: Access, run: Run, action: SteeringAction) -> None:
+    """Take back a wish whose machine labels are stored, before anybody has labelled the rest.
+
+    Raises ConflictError where somebody has begun.
+    """
+    batch = run.batches.filter(request_id=run.waiting_for).first()
+    if batch is None or worked_on(batch).exists():
+        raise ConflictError(_(TOO_LATE["spent"]))
+    run.project.certificate = action.before["certificate"]
+    step, _gone = _computed(run), _withdrawn(run)
+    with one_writer():
+        _open(run, step)
+        Project.objects.filter(pk=run.project_id).update(certificate=run.project.certificate)
+        _forget_batches(run, batch.pk - 1, f"undone-{action.pk}")
+        told = runs.carry_out(run, step)
+        mark_undone(access, run, action)
+        runs.tell(run.project_id, told)
+        payload = {"action": action.action, "id": action.pk, "undone": True}
+        events.record(run.project_id, "run.steered", payload)
+
+
+# --- open ---------------------------------------------------------------------------------------
+
+
+def _computed(run: Run) -> Step:
+    """Return the engine's step, its refusals in words."""
+    machine = [seq for seq, _class, _margin in found.machine_labels(run.project)]
+    images = ProjectCounter.objects.values_list("images", flat=True).get(project_id=run.project_id)
+    try:
+        return engine_steering.reopened(
+            run, run.project, machine=machine, model=_model(run), images=images
+        )
+    except (RefusedError, TooLateError) as error:
+        text = _("The project cannot be opened again: %(error)s.")
+        raise ConflictError(text % {"error": stored_words(str(error))}) from error
+
+
+def _model(run: Run) -> Frozen | None:
+    """Return the model of the certificate, or of the last audit; None where there was neither."""
+    certificate = Certificate.objects.filter(run=run).first()
+    audited = run.state["state"].get("audit") or {}
+    sha256 = (certificate.content if certificate else audited).get("model")
+    if not sha256:
+        return None
+    model = run.models.filter(sha256=sha256).order_by("-iteration").first()
+    if model is None or not (model_files.folder_of(model) / "uncertainty.npy").exists():
+        raise ConflictError(_("The scores of the certified model are gone: it cannot be reopened."))
+    return Frozen(model_files.folder_of(model), sha256)
+
+
+def _withdrawn(run: Run) -> Withdrawn:
+    """Write the machine labels into a file; return what leaves the run."""
+    rows = found.machine_labels(run.project)
+    certificate = Certificate.objects.filter(run=run).first()
+    kept = None
+    if certificate is not None:
+        kept = {
+            "content": certificate.content,
+            "sha256": certificate.sha256,
+            "people": certificate.people,
+            "created": certificate.created.isoformat(),
+        }
+    text = io.StringIO()
+    csv.writer(text).writerows([("seq", "class", "margin"), *rows])
+    key = f"projects/{run.project.public_id}/withdrawn/{uuid.uuid4().hex}.csv.gz"
+    write_media(key, gzip.compress(text.getvalue().encode()))
+    return Withdrawn([row[0] for row in rows], key, kept)
+
+
+def _open(run: Run, step: Step) -> dict[str, int]:
+    """Claim the run, withdraw the machine labels; return what the counters said before."""
+    if not runs.claim(run, step):
+        raise moved()
+    Run.objects.filter(pk=run.pk).update(finished=None, wish="")
+    project = Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
+    ahead.lock(run)
+    counts = _counts(run)
+    Label.objects.filter(project=project, source=Label.Source.MACHINE).delete()
+    Certificate.objects.filter(run=run).delete()
+    if project.status == Project.Status.FINISHED:
+        Project.objects.filter(pk=project.pk).update(status=Project.Status.RUNNING)
+    ProjectCounter.objects.filter(project=project).update(machine=0)
+    return counts
+
+
+def _counts(run: Run) -> dict[str, int]:
+    row = ProjectCounter.objects.filter(project_id=run.project_id).values(*COUNTED).get()
+    return {name: int(value) for name, value in row.items()}
+
+
+def _moved(run: Run, before: dict[str, int]) -> dict[str, int]:
+    """Return by how much each counter has changed."""
+    return {name: value - before[name] for name, value in _counts(run).items()}
+
+
+# --- undo ---------------------------------------------------------------------------------------
+
+
+def _before(run: Run) -> dict[str, Any]:
+    """Return what an undo restores; rows that came later have higher ids."""
+    last = {
+        "item": TrainItem.objects.order_by("-pk").values_list("pk", flat=True).first() or 0,
+        "mark": TestMark.objects.order_by("-pk").values_list("pk", flat=True).first() or 0,
+        "batch": LabelBatch.objects.order_by("-pk").values_list("pk", flat=True).first() or 0,
+    }
+    return {
+        "last": last,
+        "run": {
+            "n": run.n,
+            "waiting_for": run.waiting_for,
+            "request_kind": run.request_kind,
+            "iteration": run.iteration,
+            "wish": run.wish,
+        },
+        "finished": None if run.finished is None else run.finished.isoformat(),
+        "state": run.state,
+    }
+
+
+def undo(access: Access, run: Run, action: SteeringAction) -> None:
+    """Close the project again as it was: nothing was spent since it was opened."""
+    before, last = action.before, action.before["last"]
+    rows = _read(action.params["file"])
+    certificate = before["certificate"]
+    with one_writer():
+        _restore_run(run, before)
+        trained = ModelVersion.objects.filter(run=run, iteration__gt=before["run"]["iteration"])
+        if trained.exists():
+            raise ConflictError(_(TOO_LATE["spent"]))
+        jobs = Job.objects.filter(target=run.pk, kind="train", state__in=queue.LIVE)
+        for job in jobs:
+            queue.request_cancel(job)
+        _forget_batches(run, last["batch"], f"undone-{action.pk}")
+        TrainItem.objects.filter(run=run, pk__gt=last["item"]).delete()
+        TestMark.objects.filter(run=run, pk__gt=last["mark"]).delete()
+        _label_again(run, rows, certificate)
+        if certificate is not None:
+            created = parse_datetime(certificate["created"]) or timezone.now()
+            Certificate.objects.create(run=run, **certificate | {"created": created})
+        back = {"status": Project.Status.FINISHED, "epsilon": before["epsilon"]}
+        Project.objects.filter(pk=run.project_id).update(**back)
+        counter = ProjectCounter.objects.filter(project_id=run.project_id)
+        counter.update(**{name: F(name) - by for name, by in action.params["moved"].items()})
+        mark_undone(access, run, action)
+        payload = {"action": "reopen", "id": action.pk, "undone": True}
+        events.record(run.project_id, "run.steered", payload)
+
+
+def _restore_run(run: Run, before: dict[str, Any]) -> None:
+    state = before["state"]
+    values = {**before["run"], "state": state, "config": state["state"]["config"]}
+    values["finished"] = before["finished"] and parse_datetime(before["finished"])
+    unchanged = Run.objects.filter(pk=run.pk, version=run.version)
+    if not unchanged.update(version=run.version + 1, failure="", **values):
+        raise moved()
+    Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
+
+
+def _forget_batches(run: Run, last: int, name: str) -> None:
+    """Ask no more for what was asked since; the names of the requests become free again.
+
+    No task is deleted: somebody may be given one at this very moment.
+    """
+    for batch in run.batches.filter(pk__gt=last).select_for_update(of=("self",)).order_by("pk"):
+        tasks = Task.objects.filter(batch=batch)
+        list(tasks.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+        tasks.update(state=Task.State.DROPPED, **NO_LEASE)
+        AheadItem.objects.filter(batch=batch).delete()
+        batch.request_id = f"{batch.request_id[:60]}-{name}"
+        batch.size = batch.remaining = 0
+        batch.state, batch.closed = LabelBatch.State.DONE, batch.closed or timezone.now()
+        batch.save(update_fields=["request_id", "size", "remaining", "state", "closed"])
+
+
+def _read(key: str) -> list[tuple[int, int, float | None]]:
+    text = gzip.decompress(media_path(key).read_bytes()).decode()
+    return [
+        (int(seq), int(index), float(margin) if margin else None)
+        for seq, index, margin in list(csv.reader(io.StringIO(text)))[1:]
+    ]
+
+
+def _label_again(
+    run: Run, rows: list[tuple[int, int, float | None]], certificate: dict[str, Any] | None
+) -> None:
+    """Write the machine labels back as they were."""
+    sha256 = certificate["content"].get("model", "") if certificate else ""
+    model = run.models.filter(sha256=sha256).order_by("-iteration").first()
+    ids = images_of(run, {row[0] for row in rows})
+    labels = (
+        Label(
+            image_id=ids[seq],
+            project_id=run.project_id,
+            seq=seq,
+            class_index=index,
+            source=Label.Source.MACHINE,
+            confidence=margin,
+            model=model,
+            purpose="machine",
+        )
+        for seq, index, margin in rows
+    )
+    for part in chunks(labels, CHUNK):
+        Label.objects.bulk_create(part)
