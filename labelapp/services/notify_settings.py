@@ -53,6 +53,7 @@ def set_thresholds(*, access: Access, move: float, budget: float) -> bool:
             after=after,
         )
         events.record(project.pk, "project.changed", {"what": "notifications"})
+    project.notify_move, project.notify_budget = move, budget
     return True
 
 

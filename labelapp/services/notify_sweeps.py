@@ -108,7 +108,7 @@ def _tell_reviews(project: Project, *, waits: bool) -> int:
         memory = _locked(project.pk)
         if bool(memory.get("review")) == waits:
             return 0
-        now = timezone.now().isoformat(timespec="seconds")
+        now = timezone.now().isoformat()
         _remember(project.pk, memory | {"review": now if waits else ""})
         if not waits:
             return 0
@@ -142,7 +142,7 @@ def _tell_missing(project_id: int, jobs: int, since: datetime) -> int:
         here, memory = project.first(), _locked(project_id)
         if here is None or memory.get("worker"):
             return 0
-        key = f"{here.public_id}:worker:{timezone.now().isoformat(timespec='seconds')}"
+        key = f"{here.public_id}:worker:{timezone.now().isoformat()}"
         _remember(project_id, memory | {"worker": {"key": key, "since": since.isoformat()}})
         return tell(here, News("worker_missing", key, {"jobs": jobs, "since": since.isoformat()}))
 

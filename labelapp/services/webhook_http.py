@@ -25,6 +25,7 @@ PORTS = {"http": 80, "https": 443}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 _COMPATIBLE = ipaddress.ip_network("::/96")
 
 
@@ -114,9 +115,8 @@ def _meanings(address: Address) -> list[Address]:
 
 
 def _public(address: Address) -> bool:
-    return address.is_global and not (
-        address.is_multicast or address.is_reserved or address.is_unspecified
-    )
+    local = address.is_multicast or address.is_unspecified or address in _LOCAL_NAT64
+    return address.is_global and not address.is_reserved and not local
 
 
 def _listed(address: Address) -> bool:

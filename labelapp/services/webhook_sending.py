@@ -180,6 +180,6 @@ def switch_off(hook: Webhook, trouble: str) -> None:
     if not Webhook.objects.filter(pk=hook.pk, active=True).update(active=False, trouble=trouble):
         return
     host = webhook_http.parse(hook.url)[0].hostname or ""
-    now = timezone.now().isoformat(timespec="seconds")
+    now = timezone.now().isoformat()
     key = f"{hook.project.public_id}:webhook:{hook.pk}:{now}"
     tell(hook.project, News("webhook_off", key, {"host": host, "trouble": trouble}))
