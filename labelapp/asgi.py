@@ -14,6 +14,7 @@ http = get_asgi_application()
 from labelapp.api.lane import FastLane  # noqa: E402 - needs Django set up
 from labelapp.live.origin import SameOriginValidator  # noqa: E402
 from labelapp.live.routing import websocket_urlpatterns  # noqa: E402
+from labelapp.live.watch import lifespan  # noqa: E402
 from labelapp.sqlite_pool.base import keep_connections  # noqa: E402
 from labelapp.web.body_limit import BodyLimit  # noqa: E402
 
@@ -22,6 +23,7 @@ keep_connections(8)
 application = ProtocolTypeRouter(
     {
         "http": FastLane(BodyLimit(http)),
+        "lifespan": lifespan,
         "websocket": SameOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )
