@@ -29,6 +29,7 @@ class Environment:
     csrf_trusted_origins: list[str]
     secure_cookies: bool
     workers: int
+    worker_watched: bool
     import_root: str
     max_upload_mb: int
     max_image_pixels: int
@@ -65,6 +66,7 @@ def read_environment() -> Environment:
             csrf_trusted_origins=env.list("MCAL_CSRF_TRUSTED_ORIGINS", []),
             secure_cookies=env.bool("MCAL_SECURE_COOKIES", False),
             workers=env.int("MCAL_WORKERS", 2),
+            worker_watched=env.bool("MCAL_WORKER_WATCHED", False),
             import_root=env.str("MCAL_IMPORT_ROOT", ""),
             max_upload_mb=env.int("MCAL_MAX_UPLOAD_MB", 2048),
             max_image_pixels=env.int("MCAL_MAX_IMAGE_PIXELS", 100_000_000),
@@ -79,7 +81,7 @@ def read_environment() -> Environment:
             oidc_client_id=env.str("MCAL_OIDC_CLIENT_ID", ""),
             oidc_client_secret=env.str("MCAL_OIDC_CLIENT_SECRET", ""),
             oidc_name=env.str("MCAL_OIDC_NAME", "Single sign-on"),
-            oidc_domains=[str(name).lower() for name in env.list("MCAL_OIDC_DOMAINS", [])],
+            oidc_domains=env.str("MCAL_OIDC_DOMAINS", "").lower().replace(",", " ").split(),
             oidc_only=env.bool("MCAL_OIDC_ONLY", False),
             require_second_factor=env.bool("MCAL_REQUIRE_SECOND_FACTOR", False),
         )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from django.urls import include, path
 
 from labelapp.api import comments as api_comments
+from labelapp.api import exports as api_exports
 from labelapp.api import grid as api_grid
 from labelapp.api import labelling as api_labelling
+from labelapp.api import overview as api_overview
 from labelapp.api import projects as api_projects
 from labelapp.api import reviews as api_reviews
 from labelapp.api import schema as api_schema
 from labelapp.web import (
     accounts,
     annotators,
+    api_files,
     audit_log,
     browse,
     dashboard,
@@ -34,6 +37,7 @@ from labelapp.web import (
     quality,
     queue,
     reviews,
+    single_sign_on,
     steering,
     tokens,
     webhooks,
@@ -42,6 +46,7 @@ from labelapp.web import (
 
 _WEB = (
     accounts,
+    single_sign_on,
     projects,
     dashboard,
     forecast,
@@ -69,10 +74,21 @@ _WEB = (
     languages,
     health,
 )
-_API = (api_projects, api_labelling, api_reviews, api_grid, api_comments, api_schema)
+_API = (
+    api_projects,
+    api_overview,
+    api_exports,
+    api_files,
+    api_labelling,
+    api_reviews,
+    api_grid,
+    api_comments,
+    api_schema,
+)
 
 urlpatterns = [
     *(pattern for module in _WEB for pattern in module.urlpatterns),
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
     path("api/v1/", include([pattern for module in _API for pattern in module.urlpatterns])),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -131,8 +132,27 @@ class Export(models.Model):
         return f"{self.format} export {self.pk}"
 
 
+class AppendOnly(models.QuerySet["AuditLog"]):
+    """Refuses changes in bulk; triggers in the database refuse what goes around it."""
+
+    def update(self, **_values: object) -> int:
+        """Refuse."""
+        raise AppendOnlyError
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Refuse."""
+        raise AppendOnlyError
+
+
+class AppendOnlyError(TypeError):
+    """Somebody tried to change or delete what was written down for good."""
+
+    def __init__(self) -> None:
+        super().__init__("the audit log is append-only")
+
+
 class AuditLog(models.Model):
-    """Who did what, when. Append-only."""
+    """Who did what, when. Append-only: only a deleted project or person is forgotten in it."""
 
     project = models.ForeignKey(
         Project, on_delete=models.SET_NULL, null=True, related_name="audit_log"
@@ -147,8 +167,20 @@ class AuditLog(models.Model):
     token = models.CharField(max_length=12, blank=True)  # prefix of the access token, if by one
     created = models.DateTimeField(default=timezone.now)
 
+    objects = AppendOnly.as_manager()
+
     class Meta:
         indexes = [models.Index(fields=["project", "-id"], name="audit_by_project")]
 
     def __str__(self) -> str:
         return self.action
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Append; refuse to save again."""
+        if not self._state.adding:
+            raise AppendOnlyError
+        super().save(*args, **kwargs)
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Refuse."""
+        raise AppendOnlyError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
+from allauth.mfa.models import Authenticator
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquery, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
@@ -20,6 +21,7 @@ ROLE_WORDS: dict[str, str] = {
     Role.MANAGER: gettext_noop("manager"),
     Role.REVIEWER: gettext_noop("reviewer"),
     Role.ANNOTATOR: gettext_noop("annotator"),
+    Role.VIEWER: gettext_noop("viewer"),
 }
 """In English; pages use the filter `role_words`."""
 
@@ -28,10 +30,10 @@ ROLE_HELP = {
     Role.MANAGER: gettext_lazy("everything but archive and delete"),
     Role.REVIEWER: gettext_lazy("label images, and decide where others disagree or cannot tell"),
     Role.ANNOTATOR: gettext_lazy("label images, see the guidelines and their own work"),
+    Role.VIEWER: gettext_lazy("look on: costs, forecasts, every image; change nothing"),
 }
 
-
-_LARGEST_FIRST = (Role.OWNER, Role.MANAGER, Role.REVIEWER, Role.ANNOTATOR)
+LARGEST_FIRST = (Role.OWNER, Role.MANAGER, Role.VIEWER, Role.REVIEWER, Role.ANNOTATOR)
 
 
 def token_hash(token: str) -> str:
@@ -41,7 +43,7 @@ def token_hash(token: str) -> str:
 
 def members(access: Access) -> QuerySet[Membership]:
     """Return the project's people with `last_answer`, owners first."""
-    rank = Case(*(When(role=role, then=n) for n, role in enumerate(_LARGEST_FIRST)))
+    rank = Case(*(When(role=role, then=n) for n, role in enumerate(LARGEST_FIRST)))
     last = Answer.objects.filter(project=access.project, user=OuterRef("user")).order_by("-created")
     return (
         access.project.memberships.select_related("user")
@@ -62,7 +64,7 @@ def open_invitations(access: Access) -> QuerySet[Invitation]:
 def assignable_roles(access: Access) -> list[Role]:
     """Return the roles that this person may give to others, the smallest first."""
     allowed = MAY_INVITE[Role(access.role)] if access.may(Right.MANAGE_PEOPLE) else frozenset()
-    return [role for role in reversed(Role) if role in allowed]
+    return [role for role in reversed(LARGEST_FIRST) if role in allowed]
 
 
 def invitation_for(token: str) -> Invitation:
@@ -112,11 +114,19 @@ def reset_link_for(token: str) -> PasswordResetLink:
     return link
 
 
+def mailed_today(access: Access) -> int:
+    """Return how many invitations this person has sent by mail in the last 24 hours."""
+    since = timezone.now() - timedelta(days=1)
+    sent = Invitation.objects.filter(created_by=access.user, created__gt=since)
+    return sent.exclude(email="").count()
+
+
 def all_people() -> QuerySet[User]:
-    """Return everyone with an account here and `projects`, the number of their projects."""
-    return User.objects.annotate(projects=Count("memberships")).order_by(
-        "-is_active", "display_name", "email"
-    )
+    """Return everyone with an account here, `projects` (how many) and `second_factor`."""
+    codes = Authenticator.objects.filter(user=OuterRef("pk"), type=Authenticator.Type.TOTP)
+    return User.objects.annotate(
+        projects=Count("memberships"), second_factor=Exists(codes)
+    ).order_by("-is_active", "display_name", "email")
 
 
 def may_create_projects(user: User) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.utils.translation import gettext as _
@@ -16,6 +17,11 @@ def has_second_factor(user: User) -> bool:
     return bool(
         Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP).exists()
     )
+
+
+def has_sign_on(user: User) -> bool:
+    """Tell whether this person's account is connected to the single sign-on."""
+    return bool(SocialAccount.objects.filter(user_id=user.pk).exists())
 
 
 def lacks_second_factor(user: User | AnonymousUser) -> bool:

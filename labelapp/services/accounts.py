@@ -47,6 +47,9 @@ def join_with_new_account(
         raise ForbiddenError(_("Nobody signs in with a password here: use single sign-on."))
     email, display_name = email.strip().lower(), " ".join(display_name.split())
     _check_new_person(email, display_name, password)
+    if invitation.email not in {"", email}:
+        problem = _("This invitation was sent to %(email)s.") % {"email": invitation.email}
+        raise InvalidInputError(_("The account could not be made."), email=problem)
     with transaction.atomic():
         user = User.objects.create_user(email, password, display_name=display_name)
         joined = accept_invitation(user=user, token=token)

@@ -25,6 +25,7 @@ from labelapp.rights import Right
 from labelapp.selectors import export_rows as rows
 from labelapp.selectors.exports import certificate, preview
 from labelapp.selectors.projects import Access
+from labelapp.services import audit
 from labelapp.services.image_files import media_path
 
 T = TypeVar("T")
@@ -60,6 +61,13 @@ def start_export(*, access: Access, format: str, with_images: bool = False) -> E
             record = Export.objects.create(**kind, created_by=access.user)
             queue.enqueue(
                 "export", f"export:{record.pk}", project_id=record.project_id, target=record.pk
+            )
+            audit.write(
+                user=access.user,
+                project=access.project,
+                action="export.started",
+                target=format,
+                after={"with_images": with_images},
             )
     return record
 

@@ -19,7 +19,7 @@ from labelapp.errors import (
     NotFoundError,
 )
 from labelapp.models import Invitation, Membership, Project, User
-from labelapp.rights import MAY_INVITE, Right, Role, may
+from labelapp.rights import MAY_INVITE, RIGHTS, Right, Role, may
 from labelapp.selectors.people import invitation_for, token_hash
 from labelapp.selectors.projects import Access
 from labelapp.services import audit, reviews
@@ -27,7 +27,6 @@ from labelapp.services.leases import one_writer, release_leases
 
 INVITATION_DAYS = 14
 MAX_INVITATION_DAYS = 90
-_ORDER = (Role.ANNOTATOR, Role.REVIEWER, Role.MANAGER, Role.OWNER)
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,13 @@ class Joined:
 
 
 def create_invitation(
-    *, access: Access, role: str, note: str = "", days: int = INVITATION_DAYS
+    *, access: Access, role: str, note: str = "", days: int = INVITATION_DAYS, email: str = ""
 ) -> tuple[Invitation, str]:
-    """Make a link that lets one person join; return it with its token, which is not stored."""
-    _may_give(access, role)
+    """Make a link that lets one person join; return it with its token, which is not stored.
+
+    With `email` only the person of that address may use it.
+    """
+    may_give(access, role)
     if not 1 <= days <= MAX_INVITATION_DAYS:
         message = _("An invitation lasts 1 to %(most)s days.") % {"most": MAX_INVITATION_DAYS}
         raise InvalidInputError(message, days=message)
@@ -53,11 +55,13 @@ def create_invitation(
             project=access.project,
             role=role,
             note=note.strip()[:120],
+            email=email,
             token_hash=token_hash(token),
             created_by=access.user,
             expires=timezone.now() + timedelta(days=days),
         )
-        _log(access, "invitation.created", invitation.note or role, {}, {"role": str(role)})
+        target = invitation.email or invitation.note or role
+        _log(access, "invitation.created", target, {}, {"role": str(role)})
     return invitation, token
 
 
@@ -67,26 +71,32 @@ def revoke_invitation(*, access: Access, invitation_id: int) -> None:
     found = access.project.invitations.filter(pk=invitation_id).first()
     if found is None:
         raise NotFoundError(_("There is no such invitation."))
-    _may_give(access, found.role)
+    may_give(access, found.role)
     with transaction.atomic():
         open_ = Invitation.objects.filter(pk=found.pk, accepted_at=None)
         if not open_.update(revoked_at=timezone.now()):
             raise ConflictError(_("Somebody has used this invitation meanwhile."))
-        _log(access, "invitation.revoked", found.note or found.role, {}, {})
+        target = found.email or found.note or found.role
+        _log(access, "invitation.revoked", target, {"role": found.role}, {})
 
 
 def accept_invitation(*, user: User, token: str) -> Joined:
     """Let a person with an account join.
 
-    Nobody loses rights by a link: with the same or a higher role nothing happens, and the link
-    stays good for somebody else. Of two people who race for one link, one wins; the other gets
-    ExpiredError.
+    Nobody loses rights by a link: where the new role lacks one that the person has, nothing
+    happens, and the link stays good for somebody else. Of two people who race for one link, one
+    wins; the other gets ExpiredError. ForbiddenError: it was mailed to another address.
     """
     invitation = invitation_for(token)
     project = invitation.project
+    if invitation.email not in {"", user.email}:
+        raise ForbiddenError(
+            _("This invitation was sent to %(email)s: sign in with that address.")
+            % {"email": invitation.email}
+        )
     with transaction.atomic():
         held = Membership.objects.filter(project=project, user=user).first()
-        if held and _rank(held.role) >= _rank(invitation.role):
+        if held and not RIGHTS[Role(held.role)] < RIGHTS[Role(invitation.role)]:
             return Joined(project, held.role, changed=False)
         _use_up(invitation, user)
         Membership.objects.update_or_create(
@@ -116,10 +126,10 @@ def _use_up(invitation: Invitation, user: User) -> None:
 
 def change_role(*, access: Access, user_id: int, role: str) -> None:
     """Give a member another role. Raises ConflictError for the last owner."""
-    _may_give(access, role)
+    may_give(access, role)
     with transaction.atomic():
         membership = _member(access, user_id)
-        _may_give(access, membership.role)
+        may_give(access, membership.role)
         if membership.role == role:
             return
         _keep_an_owner(access.project, membership)
@@ -147,7 +157,7 @@ def remove_member(*, access: Access, user_id: int) -> None:
     with one_writer():
         membership = _member(access, user_id)
         if not leaving:
-            _may_give(access, membership.role)
+            may_give(access, membership.role)
         _keep_an_owner(access.project, membership)
         # Tasks before the membership: in the order in which an answer that pauses locks them.
         release_leases(user=membership.user, project=access.project)
@@ -181,7 +191,8 @@ def _revoke_links_of(project: Project, user_id: int) -> None:
     )
 
 
-def _may_give(access: Access, role: str) -> None:
+def may_give(access: Access, role: str) -> None:
+    """Refuse somebody who may not give this role. Raises ForbiddenError."""
     _need(access, Right.MANAGE_PEOPLE)
     if role not in MAY_INVITE[Role(access.role)]:
         raise ForbiddenError(
@@ -192,10 +203,6 @@ def _may_give(access: Access, role: str) -> None:
 def _need(access: Access, right: Right) -> None:
     if not access.may(right):
         raise ForbiddenError(_("Your role in this project does not allow this."), right=right.value)
-
-
-def _rank(role: str) -> int:
-    return _ORDER.index(Role(role))
 
 
 def _log(

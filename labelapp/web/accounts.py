@@ -1,13 +1,17 @@
 """Sign-in and the installation's people. Registration is closed: people come by invitation.
 
-There is no mail server, so every page of allauth that would send mail says whom to ask instead.
+Mail may not be there, so every page of allauth that would send some says whom to ask instead.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
@@ -16,18 +20,29 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
-from labelapp.selectors.people import all_people, reset_link_for, sole_owner_of
-from labelapp.services import accounts
+from labelapp.models import User
+from labelapp.selectors.people import all_people, reset_link_for
+from labelapp.services import accounts, sign_on
 from labelapp.web.base import person
 
 
 class InvitationOnlyAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
-    """Closes allauth's registration."""
+    """Closes allauth's registration, passwords where only single sign-on is wanted, and mails."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Nobody registers without an invitation."""
         del request
         return False
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Refuse passwords where nobody signs in with one; else count the tries, as allauth does."""
+        if settings.OIDC_ONLY:
+            raise ValidationError(_("Nobody signs in with a password here: use single sign-on."))
+        super().pre_authenticate(request, **credentials)
+
+    def send_notification_mail(self, template_prefix: str, user: User, **_rest: Any) -> None:
+        """Write into the audit log what allauth would mail: who changed their own sign-in."""
+        sign_on.note(user=user, what=template_prefix)
 
 
 @login_required
@@ -57,11 +72,6 @@ def account_deactivate(request: HttpRequest, user_id: int) -> HttpResponse:
         request,
         _("%(who)s is deactivated and signed out. Answers and earnings stay.") % {"who": who},
     )
-    if alone := [m.project.name for m in sole_owner_of(who)]:
-        names = ", ".join(alone)
-        messages.warning(
-            request, _("%(who)s was the only owner of: %(names)s.") % {"who": who, "names": names}
-        )
     return redirect("accounts")
 
 
@@ -71,6 +81,17 @@ def account_reactivate(request: HttpRequest, user_id: int) -> HttpResponse:
     """Let a deactivated person sign in again."""
     who = accounts.reactivate(actor=person(request), user_id=user_id)
     messages.success(request, _("%(who)s can sign in again.") % {"who": who})
+    return redirect("accounts")
+
+
+@login_required
+@require_POST
+def account_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Remove the second factor of somebody who lost it."""
+    who = accounts.remove_second_factor(actor=person(request), user_id=user_id)
+    messages.success(
+        request, _("%(who)s signs in with the password alone, on every device anew.") % {"who": who}
+    )
     return redirect("accounts")
 
 
@@ -116,6 +137,9 @@ urlpatterns: list[URLPattern] = [
     path("people/<int:user_id>/deactivate/", account_deactivate, name="account_deactivate"),
     path("people/<int:user_id>/reactivate/", account_reactivate, name="account_reactivate"),
     path("people/<int:user_id>/reset-link/", account_reset_link, name="account_reset_link"),
+    path(
+        "people/<int:user_id>/second-factor/", account_second_factor, name="account_second_factor"
+    ),
     path("reset/<str:token>/", password_link, name="password_link"),
     # In front of allauth's pages of the same addresses, which need a mail server.
     path("accounts/email/", no_mail, name="account_email"),

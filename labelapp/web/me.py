@@ -23,6 +23,7 @@ from labelapp.selectors.dashboard_words import money
 from labelapp.selectors.keys import own_keys
 from labelapp.selectors.me import ProjectWork, Work, my_work, totals_by_currency
 from labelapp.selectors.quality import my_quality
+from labelapp.selectors.second_factor import has_second_factor, has_sign_on
 from labelapp.services import accounts, key_maps
 from labelapp.web.base import person
 from labelapp.web.languages import remember
@@ -100,6 +101,8 @@ def me_settings(request: HttpRequest) -> HttpResponse:
         "themes": [theme for theme, _name in User._meta.get_field("theme").choices or ()],
         "languages": settings.LANGUAGES,
         "own_keys": own_keys(user),
+        "second_factor": has_second_factor(user),
+        "connected": has_sign_on(user),
     }
     return render(request, "me/settings.html", context, status=400 if error else 200)
 

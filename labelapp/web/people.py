@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
@@ -23,7 +26,9 @@ from labelapp.selectors.people import (
     open_invitations,
 )
 from labelapp.selectors.projects import Access
-from labelapp.services import accounts, pauses, people
+from labelapp.selectors.role_table import ROLES, role_table
+from labelapp.selectors.tokens import project_tokens
+from labelapp.services import accounts, invitation_mails, pauses, people, tokens
 from labelapp.services.people import Joined
 from labelapp.web.base import person, project_page
 
@@ -34,28 +39,43 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 @require_http_methods(["GET", "POST"])
 @project_page(Right.MANAGE_PEOPLE)
 def project_people(request: HttpRequest, access: Access) -> HttpResponse:
-    """Show the people; POST makes an invitation and shows its link, this once."""
-    link, status, error = "", 200, ""
+    """Show the people; POST invites: by mail, or with a link that is shown this once."""
+    shown: dict[str, object] = {}
+    status = 200
     if request.method == "POST":
         try:
-            link = _invite(request, access)
+            shown = _invite(request, access)
         except InvalidInputError as problem:
-            error, status = problem.message, problem.status
-    return render(request, "people/page.html", _context(access, link, error), status=status)
+            shown, status = {"error": problem.message, "values": request.POST}, problem.status
+    return render(request, "people/page.html", _context(access) | shown, status=status)
 
 
-def _invite(request: HttpRequest, access: Access) -> str:
+def _invite(request: HttpRequest, access: Access) -> dict[str, object]:
     days = request.POST.get("days", "")
-    _made, token = people.create_invitation(
-        access=access,
-        role=request.POST.get("role", ""),
-        note=request.POST.get("note", ""),
-        days=int(days) if days.isdecimal() and len(days) < 6 else 0,
-    )
-    return request.build_absolute_uri(reverse("invitation", args=[token]))
+    role = request.POST.get("role", "")
+    lasts = int(days) if days.isdecimal() and len(days) < 6 else 0
+    emails = invitation_mails.addresses_in(request.POST.get("emails", ""))
+    if emails:
+        sent = invitation_mails.invite_by_mail(
+            access=access, role=role, emails=emails, days=lasts, link_of=_link_of(request)
+        )
+        return {"sent": sent}
+    note = request.POST.get("note", "")
+    _made, token = people.create_invitation(access=access, role=role, note=note, days=lasts)
+    return {"link": _link_of(request)(token)}
 
 
-def _context(access: Access, link: str, error: str) -> dict[str, object]:
+def _link_of(request: HttpRequest) -> Callable[[str], str]:
+    """Return what makes an invitation's address of its token."""
+
+    def link(token: str) -> str:
+        there = reverse("invitation", args=[token])
+        return settings.BASE_URL + there if settings.BASE_URL else request.build_absolute_uri(there)
+
+    return link
+
+
+def _context(access: Access) -> dict[str, object]:
     roles = assignable_roles(access)
     rows = [(m, m.role in roles and m.user_id != access.user.pk) for m in members(access)]
     return {
@@ -63,12 +83,39 @@ def _context(access: Access, link: str, error: str) -> dict[str, object]:
         "active": "people",
         "rows": rows,
         "roles": [(role, ROLE_HELP[role]) for role in roles],
+        "chosen": roles[0] if roles else "",
         "invitations": open_invitations(access),
-        "link": link,
-        "error": error,
+        "tokens": project_tokens(access),
+        "table_roles": ROLES,
+        "table": role_table(),
+        "mail_on": settings.MAIL_ON,
         "days": people.INVITATION_DAYS,
         "max_days": people.MAX_INVITATION_DAYS,
     }
+
+
+@never_cache
+@require_POST
+@project_page(Right.MANAGE_PEOPLE)
+def invitation_again(request: HttpRequest, access: Access, invitation_id: int) -> HttpResponse:
+    """Mail an invitation once more; where that fails, show its new link."""
+    try:
+        sent = invitation_mails.send_again(
+            access=access, invitation_id=invitation_id, link_of=_link_of(request)
+        )
+    except ConflictError as error:
+        messages.error(request, error.message, extra_tags=error.code)
+        return redirect("project_people", pid=access.project.public_id)
+    return render(request, "people/page.html", _context(access) | {"sent": [sent]})
+
+
+@require_POST
+@project_page(Right.MANAGE_PEOPLE)
+def project_token_revoke(request: HttpRequest, access: Access, token_id: int) -> HttpResponse:
+    """End an access token that is bound to this project."""
+    tokens.revoke_in_project(access=access, token_id=token_id)
+    messages.success(request, _("The access token no longer works."))
+    return redirect("project_people", pid=access.project.public_id)
 
 
 @require_POST
@@ -161,8 +208,10 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 def _invitation_page(
     request: HttpRequest, found: Invitation, token: str, error: AppError | None = None
 ) -> HttpResponse:
+    elsewhere = request.user.is_authenticated and found.email not in {"", person(request).email}
     context = {
         "invitation": found,
+        "elsewhere": elsewhere,
         "help": ROLE_HELP[Role(found.role)],
         "token": token,
         "error": error,
@@ -185,6 +234,7 @@ _WELCOME = {
     Role.MANAGER: gettext_lazy("Welcome to %(name)s. You are a manager here."),
     Role.REVIEWER: gettext_lazy("Welcome to %(name)s. You are a reviewer here."),
     Role.ANNOTATOR: gettext_lazy("Welcome to %(name)s. You are an annotator here."),
+    Role.VIEWER: gettext_lazy("Welcome to %(name)s. You are a viewer here."),
 }
 _ALREADY = {
     Role.OWNER: gettext_lazy(
@@ -203,6 +253,10 @@ _ALREADY = {
         "You are already an annotator in %(name)s: nothing has changed, and the link still works "
         "for somebody else."
     ),
+    Role.VIEWER: gettext_lazy(
+        "You are already a viewer in %(name)s: nothing has changed, and the link still works for "
+        "somebody else. Whoever manages the people can give you another role."
+    ),
 }
 
 
@@ -216,6 +270,16 @@ urlpatterns: list[URLPattern] = [
         "p/<str:pid>/invitations/<int:invitation_id>/revoke/",
         invitation_revoke,
         name="invitation_revoke",
+    ),
+    path(
+        "p/<str:pid>/invitations/<int:invitation_id>/again/",
+        invitation_again,
+        name="invitation_again",
+    ),
+    path(
+        "p/<str:pid>/tokens/<int:token_id>/revoke/",
+        project_token_revoke,
+        name="project_token_revoke",
     ),
     path("invite/<str:token>/", invitation, name="invitation"),
 ]
