@@ -15,6 +15,7 @@ from labelapp.selectors.dashboard_words import number, share
 from labelapp.selectors.forecast_counts import Counts
 from labelapp.selectors.forecast_facts import Facts
 
+SMALL = 12  # classes at most whose matrix leaves room beside it
 MATRIX = 30  # classes at most that are drawn as a matrix
 PAIRS = 50  # confusions that are listed
 HEATS = 9
@@ -131,7 +132,8 @@ def matrix(facts: Facts, names: dict[int, str]) -> dict[str, Any] | None:
         size = sum(pairs[label, pred] for pred in shown)
         cells = [_cell(facts, (label, pred), pairs[label, pred], size) for pred in shown]
         rows.append({"index": label, "name": names[label], "size": size, "cells": cells})
-    return {"classes": [{"index": k, "name": names[k]} for k in shown], "rows": rows}
+    classes = [{"index": k, "name": names[k]} for k in shown]
+    return {"classes": classes, "rows": rows, "small": len(shown) <= SMALL}
 
 
 def _cell(facts: Facts, pair: Pair, count: int, size: int) -> Row:

@@ -47,7 +47,8 @@ def _distilled(plan: dict[str, Any], record: dict[str, Any]) -> Row:
         return {}
     theta = float(plan["theta_star"]["value"])
     star = min(range(len(THETAS)), key=lambda k: abs(THETAS[k] - theta)) if theta else None
-    places = [last := len(THETAS) - 1] if star in {None, len(THETAS) - 1} else [star, last]
+    last = len(THETAS) - 1
+    places = [last] if star is None or star == last else [star, last]
     return {
         "c_star": plan["c_star"],
         "b_opt": plan["b_opt"],

@@ -86,11 +86,11 @@ def _closed(project: Project, closed: date | None) -> dict[Key, Line]:
         lines: dict[Key, Line] = {}
         if closed is not None:
             rows = LedgerDay.objects.filter(project=project, day__lte=closed)
-            for day, purpose, user, *rest in rows.values_list(
+            for row in rows.values_list(
                 "day", "purpose", "user_id", "entries", "quantity", "amount"
             ):
-                key = (day, purpose, user)
-                lines[key] = lines.get(key, Line()) + Line(*rest)
+                key = row[:3]
+                lines[key] = lines.get(key, Line()) + Line(*row[3:])
         known = (closed, lines)
         _keep(_CLOSED, project.pk, known)
     return known[1]
@@ -174,10 +174,10 @@ def by_machine(project: Project) -> list[dict[str, Any]]:
     ]
 
 
-def names(user_ids: Iterable[int | None]) -> dict[int, str]:
+def names(user_ids: Iterable[int | None]) -> dict[int | None, str]:
     """Return what these people are called."""
     rows = User.objects.filter(pk__in=[pk for pk in user_ids if pk is not None])
-    return {user.pk: str(user) for user in rows}
+    return {user.pk: str(user) for user in rows.only("display_name", "email")}
 
 
 def entries_csv(project: Project) -> Iterator[tuple[object, ...]]:
@@ -187,14 +187,14 @@ def entries_csv(project: Project) -> Iterator[tuple[object, ...]]:
     found = rows.values_list(
         "created", "purpose", "quantity", "unit_price", "amount", "user_id", "key"
     )
-    known: dict[int, str] = names(
+    known: dict[int | None, str] = names(
         LedgerEntry.objects.filter(project=project)
         .order_by()
         .values_list("user_id", flat=True)
         .distinct()
     )
     for created, purpose, quantity, unit, amount, user, key in found.iterator(chunk_size=2000):
-        person = known.get(user, "") if user is not None else ""
+        person = known.get(user, "")
         yield (
             created.isoformat(),
             purpose,

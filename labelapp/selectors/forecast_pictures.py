@@ -10,6 +10,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
+
 from django.conf import settings
 
 from labelapp.models import GoldItem, Iteration, Label, LabelBatch

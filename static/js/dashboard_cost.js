@@ -6,10 +6,14 @@ import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
 const plain = { spanGaps: true, points: { show: false } };
 
-function nameLine(pen, data, values, words, colour, up, bold) {
-  const at = Math.floor(data.grid.length * 0.72);
-  const y = pen.y(values[at]) - up * pen.ratio;
-  pen.text(words, pen.x(data.grid[at]), y, colour, { align: "middle", bold });
+/** Write words where a layer is at its thickest, in its middle. */
+function nameLayer(pen, data, low, high, words, colour) {
+  const from = Math.floor(data.grid.length * 0.3);
+  let at = from;
+  for (let k = from; k < data.grid.length * 0.85; k += 1) if (high[k] - low[k] > high[at] - low[at]) at = k;
+  const x = pen.x(data.grid[at]);
+  if (pen.y(low[at]) - pen.y(high[at]) < 16 * pen.ratio) return; // too thin for words
+  pen.text(words, x, (pen.y(low[at]) + pen.y(high[at])) / 2, colour, { align: "middle", bold: true });
 }
 
 export const cost = {
@@ -28,9 +32,10 @@ export const cost = {
         series: [
           {},
           { ...plain, stroke: theme.fg, width: 2.5 },
-          { ...plain, stroke: theme.human, width: 1.75, fill: fade(theme.human, 0.07) },
-          { ...plain, stroke: theme.muted, width: 1.75, dash: [2, 3] },
+          { ...plain, stroke: theme.human, width: 1.5, fill: fade(theme.human, 0.16) },
+          { ...plain, stroke: "transparent", width: 0 },
         ],
+        bands: [{ series: [1, 2], fill: fade(theme.muted, 0.3) }],
         scales: {
           x: { time: false, distr: 3, log: 10, range: [data.grid[0] * 0.92, data.grid.at(-1) * 1.06] },
           y: { range: [0, top] },
@@ -45,15 +50,20 @@ export const cost = {
       },
       draw(pen) {
         pen.level(data.human_only, interpolate(gettext("people alone %(money)s"), { money: money(data.human_only, currency) }), theme.human);
-        if (best) pen.point(data.b_opt.value, data.c_star.value, data.c_star.low, data.c_star.high, theme.fg, { size: 5 });
+        const zero = data.grid.map(() => 0);
+        nameLayer(pen, data, zero, data.labels, gettext("labels by people"), theme.human);
+        if (data.stop_now != null) pen.point(data.present, data.stop_now, data.stop_now, data.stop_now, theme.fg, { hollow: true });
+        if (best) {
+          const { value, low, high, low95 = low, high95 = high } = data.c_star;
+          pen.point(data.b_opt.value, value, low95, high95, theme.muted, { size: 1 });
+          pen.point(data.b_opt.value, value, low, high, theme.fg, { size: 5 });
+        }
         pen.upright(data.present, interpolate(gettext("now %(n)s"), { n: count(data.present) }), theme.fg, { dash: [] });
         if (best && data.b_opt.value > data.present) {
           const values = { n: count(data.b_opt.value), money: money(data.c_star.value, currency) };
           pen.upright(data.b_opt.value, interpolate(gettext("cheapest %(n)s: %(money)s"), values), theme.fg);
         }
-        nameLine(pen, data, data.total, gettext("total"), theme.fg, 14, true);
-        nameLine(pen, data, data.labels, gettext("labels by people"), theme.human, -13);
-        nameLine(pen, data, data.compute, gettext("compute"), theme.muted, 10);
+        nameLayer(pen, data, data.labels, data.total, gettext("compute"), theme.muted);
       },
       readout(index) {
         if (index == null) {

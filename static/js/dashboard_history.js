@@ -1,17 +1,10 @@
 // How the forecast of the total settled, training by training.
 
 import { count, money, rich } from "./dashboard_format.js";
-import { axis, fade } from "./dashboard_plot.js";
+import { axis, fade, wholeTicks } from "./dashboard_plot.js";
 import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
 const plain = { spanGaps: true, points: { show: false } };
-
-function wholeTicks(low, high, most) {
-  const step = Math.max(1, Math.ceil((high - low) / most));
-  const ticks = [];
-  for (let value = Math.ceil(low); value <= high; value += step) ticks.push(value);
-  return ticks;
-}
 
 function range(data, at) {
   const [low, high] = [money(data.low[at], data.currency), money(data.high[at], data.currency)];
@@ -25,19 +18,26 @@ export const history = {
 
   spec(data, theme) {
     const currency = data.currency;
-    const values = [data.human_only, ...data.high, ...data.committed].filter((v) => v != null);
+    const { low95 = data.low, high95 = data.high } = data;
+    const values = [data.human_only, ...high95, ...data.committed].filter((v) => v != null);
     const last = data.number.length - 1;
+    const unseen = { ...plain, stroke: "transparent", width: 0 };
     return {
-      rows: [data.number, data.c_star, data.low, data.high, data.committed],
+      rows: [data.number, data.c_star, data.low, data.high, data.committed, low95, high95],
       plot: {
         series: [
           {},
           { ...plain, stroke: theme.fg, width: 2.5 },
-          { ...plain, stroke: "transparent", width: 0 },
-          { ...plain, stroke: "transparent", width: 0 },
+          unseen,
+          unseen,
           { ...plain, stroke: theme.human, width: 1.75, fill: fade(theme.human, 0.07) },
+          unseen,
+          unseen,
         ],
-        bands: [{ series: [3, 2], fill: theme.band }],
+        bands: [
+          { series: [6, 5], fill: fade(theme.muted, 0.1) },
+          { series: [3, 2], fill: theme.band },
+        ],
         scales: {
           x: { time: false, range: [0.7, Math.max(3, data.number[last]) + 0.3] },
           y: { range: [0, Math.max(...values) * 1.12] },
@@ -49,6 +49,10 @@ export const history = {
       },
       draw(pen) {
         pen.level(data.human_only, interpolate(gettext("people alone %(money)s"), { money: money(data.human_only, currency) }), theme.human);
+        if (data.final != null) {
+          const words = interpolate(gettext("it came to %(money)s"), { money: money(data.final, currency) });
+          pen.level(data.final, words, theme.fg, { align: "start" });
+        }
         data.number.forEach((number, at) => {
           const star = data.c_star[at];
           if (star != null) pen.point(number, star, data.low[at], data.high[at], theme.fg);
@@ -85,12 +89,13 @@ export const history = {
     return {
       head: [
         gettext_noop("training"), gettext_noop("training images"), gettext_noop("forecast"),
-        gettext_noop("80 % low"), gettext_noop("80 % high"), gettext_noop("stop now"),
+        gettext_noop("80 % low"), gettext_noop("80 % high"), gettext_noop("95 % low"),
+        gettext_noop("95 % high"), gettext_noop("stop now"),
         gettext_noop("spent"), gettext_noop("people alone"), gettext_noop("currency"),
       ],
       rows: data.number.map((number, at) => [
         number, data.train_size[at], data.c_star[at], data.low[at], data.high[at],
-        data.stop_now[at], data.committed[at], data.human_only, data.currency,
+        data.low95?.[at], data.high95?.[at], data.stop_now[at], data.committed[at], data.human_only, data.currency,
       ]),
     };
   },

@@ -55,13 +55,11 @@ export const margins = {
       readout(index) {
         if (index == null) {
           const above = starts.map((edge, at) => (data.threshold != null && edge >= data.threshold ? at : -1)).filter((at) => at >= 0);
-          const right = data.right.reduce((a, b) => a + b, 0);
-          const wrong = data.wrong.reduce((a, b) => a + b, 0);
-          const missed = above.reduce((sum, at) => sum + data.wrong[at], 0);
-          const values = { n: count(right + wrong), right: count(right), wrong: count(wrong), missed: count(missed) };
-          const parts = rich(gettext("Of %(n)s test images the machine has <b>%(right)s right</b>, <b>%(wrong)s wrong</b>."), values);
+          const sum = (all) => count(above.reduce((so, at) => so + all[at], 0));
+          const values = { right: sum(data.right), wrong: sum(data.wrong) };
+          const parts = [gettext("Point at the chart for exact values.")];
           if (!above.length) return parts;
-          return [...parts, " ", interpolate(gettext("%(missed)s of the wrong ones in the bars right of the rule."), values)];
+          return [...rich(gettext("Right of the rule: <b>%(right)s right</b>, <b>%(wrong)s wrong</b>."), values), " ", ...parts];
         }
         return rich(gettext("<b>Margin %(low)s to %(high)s:</b> %(right)s right, %(wrong)s wrong"), {
           low: tenths(data.edges[index]),

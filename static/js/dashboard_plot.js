@@ -10,6 +10,7 @@ const TOKENS = {
   human: "--c-human",
   machine: "--c-machine",
   test: "--c-test",
+  audit: "--c-audit",
   limit: "--c-limit",
   band: "--c-band",
   open: "--c-open",
@@ -52,6 +53,14 @@ export function logTicks(low, high, most) {
     if (ticks.length <= most) return ticks;
   }
   return [low, high];
+}
+
+/** Return whole numbers between two values, at most `most` of them. */
+export function wholeTicks(low, high, most) {
+  const step = Math.max(1, Math.ceil((high - low) / most));
+  const ticks = [];
+  for (let value = Math.ceil(low); value <= high; value += step) ticks.push(value);
+  return ticks;
 }
 
 /** Return an axis in the page's colours. `ticks(low, high, room)` gives the values to mark. */

@@ -1,0 +1,285 @@
+"""The forecast pages, each as one plain dictionary: pages, downloads and refetches draw from it.
+
+Three pages: what it costs and how good it gets ("forecast"), the machine and its classes
+("machine"), the money so far ("ledger"). All numbers are computed here, the browser only draws.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date
+from datetime import datetime as clock
+from decimal import Decimal
+from typing import Any
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+
+from labelapp.models import Project
+from labelapp.selectors import dashboard_charts as charts
+from labelapp.selectors import forecast_classes as classes
+from labelapp.selectors import forecast_confidence as confidence
+from labelapp.selectors import forecast_history as history
+from labelapp.selectors import forecast_ledger as ledger
+from labelapp.selectors import forecast_words as words
+from labelapp.selectors.dashboard_words import duration, money, number, purpose_words, share
+from labelapp.selectors.forecast_counts import counts
+from labelapp.selectors.forecast_facts import Facts, class_names, gather
+from labelapp.selectors.forecast_pictures import pictures
+
+Page = dict[str, Any]
+
+GROUPS = {
+    "test": "test",
+    "seed": "train",
+    "train": "train",
+    "ahead": "train",
+    "audit": "audit",
+    "residual": "residual",
+    "compute": "compute",
+}
+"""What the bars of a day show apart; every other purpose is "other"."""
+SHOWN_PAIRS = 8  # mistakes that come with pictures
+SHOWN_DAYS = 366  # in the picture; the file has all
+
+
+def forecast_page(project: Project) -> Page:
+    """Return error curves, costs, and how the forecasts converged."""
+    facts = gather(project)
+    drawn = charts.charts(facts)
+    totals, race = history.totals(facts), history.race_chart(facts)
+    foreseen, rows = history.foresight(facts), race_rows(facts)
+    sizes = history.sizes_chart(facts)
+    pictures_ = {
+        "curves": drawn["curves"],
+        "cost": drawn["cost"],
+        "history": history.history_chart(facts, drawn["history"]),
+        "sizes": sizes,
+        "foresight": {"rows": foreseen},
+        "race": race,
+    }
+    said = {
+        "curves": words.curves(facts, drawn["curves"]),
+        "cost": words.cost(facts, drawn["cost"]),
+        "history": words.history(facts, totals),
+        "sizes": words.sizes(sizes),
+        "foresight": words.foresight(foreseen),
+        "race": words.race(race, rows),
+    }
+    totals["rows"] = [row | _total_words(row, facts.currency) for row in totals["rows"]]
+    for line in race["lines"]:
+        line["name"] = words.arch_words(line["arch"])
+    return _page(facts, "forecast", pictures_, said) | {"totals": totals, "race": rows, "alone": not rows}
+
+
+def _total_words(row: dict[str, Any], currency: str) -> dict[str, str]:
+    off = row["off"]
+    return {
+        "images": number(row["train_size"]),
+        "text": money(row["value"], currency),
+        "range80": _range(row["low80"], row["high80"], currency),
+        "range95": _range(row["low95"], row["high95"], currency),
+        "off_text": "" if off is None else f"{'+' if off > 0 else ''}{share(off)}",
+    }
+
+
+def machine_page(project: Project) -> Page:
+    """Return what T says of the machine's confidence, and of each class."""
+    facts = gather(project)
+    names, drawn = class_names(project), charts.charts(facts)
+    counted = counts(project, facts.counter)
+    reliability = confidence.reliability(facts.profile, drawn["margins"]["threshold"])
+    rows = classes.class_rows(facts, names, counted)
+    pictures_ = {"reliability": reliability, "margins": drawn["margins"]}
+    said = {
+        "reliability": f"{words.reliability(reliability)} {words.above(reliability)}".strip(),
+        "margins": words.margins(drawn["margins"]),
+        "classes": words.classes(facts, rows),
+    }
+    page = _page(facts, "machine", pictures_, said) | {
+        "classes": rows,
+        "matrix": classes.matrix(facts, names),
+        "confusions": classes.top_confusions(facts, names),
+        "tests": len(facts.profile.get("label") or []),
+        "old": bool(facts.records) and not facts.profile.get("label"),
+        "counting": {
+            "whole": counted.whole,
+            "seen": number(counted.seen),
+            "of": number(counted.of),
+            "at": counted.at.isoformat() if counted.at else "",
+        },
+    }
+    page["version"] += f".{counted.seen}.{page['counting']['at']}"
+    return page
+
+
+def mistakes_page(project: Project) -> list[dict[str, Any]]:
+    """Return the most frequent mistakes, each with a few images behind it."""
+    facts = gather(project)
+    rows = classes.top_confusions(facts, class_names(project), SHOWN_PAIRS)
+    found = pictures(facts, [(row["label"], row["pred"]) for row in rows])
+    return [row | {"images": found.get((row["label"], row["pred"]), [])} for row in rows]
+
+
+def ledger_page(project: Project) -> Page:
+    """Return the money by day, purpose, person and machine."""
+    facts = gather(project)
+    lines = ledger.days(project, facts.spent)
+    days = [_day(facts, day, parts) for day, parts in ledger.by_day(lines).items()]
+    shown = days[-SHOWN_DAYS:]
+    people, machines = ledger.by_person(lines), ledger.by_machine(project)
+    total, compute = ledger.total(lines.values()), _compute(lines)
+    bought = total.quantity - compute.quantity
+    found = {
+        "total": money(total.amount, facts.currency),
+        "compute": money(compute.amount, facts.currency),
+        "labels": money(total.amount - compute.amount, facts.currency),
+        "labels_count": number(bought),
+        "days": days,
+        "newest": days[::-1][:SHOWN_DAYS],
+        "purposes": [_purpose(facts, name, line, total) for name, line in _purposes(lines)],
+        "people": _people(facts, people),
+        "machines": [_machine(facts, row) for row in machines],
+    }
+    pictures_ = {"days": _bars(facts, shown)}
+    return _page(facts, "ledger", pictures_, {"days": words.ledger(facts, found)}) | found
+
+
+def _page(facts: Facts, name: str, pictures_: dict[str, Any], said: dict[str, str]) -> Page:
+    return {
+        "page": name,
+        "version": facts.version,
+        "run": str(facts.run.version) if facts.run else "",
+        "seq": facts.counter.event_seq,
+        "currency": facts.currency,
+        "epsilon": facts.project.epsilon,
+        "finished": facts.finished,
+        "trainings": len(facts.records),
+        "needs": words.needs(facts),
+        "said": said,
+        "charts": pictures_,
+    }
+
+
+def race_rows(facts: Facts) -> list[dict[str, Any]]:
+    """Return one row per network of the last training, the leader first; empty without a race."""
+    if not facts.records or not facts.project.rivals:
+        return []
+    return [_racer(facts, record) for record in (facts.records[-1], *facts.others[-1])]
+
+
+def _racer(facts: Facts, record: dict[str, Any]) -> dict[str, Any]:
+    star, chance = record["c_star"], record.get("probability_best")
+    errors, count = record["test_errors"][-1], record["test_counts"][-1]
+    low, high = (record[name] for name in ("c_low", "c_high"))
+    return {
+        "arch": record["arch"],
+        "name": words.arch_words(record["arch"]),
+        "out": bool(facts.live) and record["arch"] not in facts.live,
+        "chance": "" if chance is None else share(chance, digits=0),
+        "c_star": "" if star is None else money(star, facts.currency),
+        "interval": "" if star is None else _range(low, high, facts.currency),
+        "errors": share(errors / max(1, count)),
+        "seconds": duration(record["train_seconds"] + record["score_seconds"]),
+    }
+
+
+def _range(low: float, high: float, currency: str) -> str:
+    return f"{money(low, currency)} \u2013 {money(high, currency)}"
+
+
+# --- ledger --------------------------------------------------------------------------------------
+
+
+def _compute(lines: dict[ledger.Key, ledger.Line]) -> ledger.Line:
+    return ledger.total(line for (_d, purpose, _u), line in lines.items() if purpose == "compute")
+
+
+def _purposes(lines: dict[ledger.Key, ledger.Line]) -> list[tuple[str, ledger.Line]]:
+    rows = ledger.by_purpose(lines).items()
+    return [(name, line) for name, line in rows if line.amount or line.quantity]
+
+
+def _day(facts: Facts, day: date, parts: dict[str, ledger.Line]) -> dict[str, Any]:
+    groups: dict[str, Decimal] = {}
+    for purpose, line in parts.items():
+        group = GROUPS.get(purpose, "other")
+        groups[group] = groups.get(group, Decimal(0)) + line.amount
+    whole = ledger.total(parts.values())
+    compute = parts.get("compute", ledger.Line())
+    return {
+        "day": day.isoformat(),
+        "day_text": date_format(day, "DATE_FORMAT"),
+        "labels": int(whole.quantity - compute.quantity),
+        "hours": float(compute.quantity),
+        "amount": float(whole.amount),
+        "amount_text": money(whole.amount, facts.currency),
+        "labels_text": number(whole.quantity - compute.quantity),
+        "groups": {group: float(amount) for group, amount in groups.items()},
+        "purposes": {purpose: str(line.amount) for purpose, line in parts.items()},
+    }
+
+
+def _bars(facts: Facts, days: list[dict[str, Any]]) -> dict[str, Any]:
+    order = (*dict.fromkeys(GROUPS.values()), "other")
+    used = [group for group in order if any(day["groups"].get(group) for day in days)]
+    return {
+        "currency": facts.currency,
+        "day": [day["day"] for day in days],
+        "at": [_midnight(day["day"]) for day in days],
+        "labels": [day["labels"] for day in days],
+        "hours": [day["hours"] for day in days],
+        "groups": {group: [day["groups"].get(group, 0.0) for day in days] for group in used},
+    }
+
+
+def _midnight(day: str) -> int:
+    return int(clock.fromisoformat(day).replace(tzinfo=UTC).timestamp())
+
+
+def _purpose(facts: Facts, name: str, line: ledger.Line, total: ledger.Line) -> dict[str, Any]:
+    computing = name == "compute"
+    hours = duration(float(line.quantity) * 3600)
+    return {
+        "purpose": name,
+        "group": GROUPS.get(name, "other"),
+        "label": purpose_words(name),
+        "quantity": hours if computing else number(line.quantity),
+        "amount": money(line.amount, facts.currency),
+        "value": str(line.amount),
+        "share": share(float(line.amount / (total.amount or Decimal(1)))),
+    }
+
+
+def _people(facts: Facts, found: dict[int | None, ledger.Line]) -> list[dict[str, Any]]:
+    """Return what each person was paid; moved bookings of nobody that come to nothing are left."""
+    names = ledger.names(found)
+    rows = []
+    for user, line in found.items():
+        if user is None and not line.amount and not line.quantity:
+            continue
+        mean = line.amount / line.quantity if line.quantity else Decimal(0)
+        rows.append(
+            {
+                "user": user,
+                "name": names.get(user, ""),
+                "labels": number(line.quantity),
+                "amount": money(line.amount, facts.currency),
+                "value": str(line.amount),
+                "mean": money(mean, facts.currency),
+            }
+        )
+    return rows
+
+
+def _machine(facts: Facts, row: dict[str, Any]) -> dict[str, Any]:
+    line: ledger.Line = row["line"]
+    price = line.amount / line.quantity if line.quantity else Decimal(0)
+    return {
+        "arch": row["arch"],
+        "name": words.arch_words(row["arch"]) if row["arch"] else gettext("Computing"),
+        "trainings": number(line.entries),
+        "time": duration(float(line.quantity) * 3600),
+        "amount": money(line.amount, facts.currency),
+        "value": str(line.amount),
+        "price": money(price, facts.currency),
+    }
