@@ -11,12 +11,13 @@ from typing import Any
 
 from django.utils.translation import get_language, gettext
 
-from labelapp.models import Event, Project, ProjectCounter, Run
+from labelapp.models import Event, Project
 from labelapp.selectors import dashboard_tables as tables
 from labelapp.selectors.dashboard_audit import audit, certificate, kind_words, people_error
 from labelapp.selectors.dashboard_charts import charts
-from labelapp.selectors.dashboard_facts import Facts, gather
+from labelapp.selectors.dashboard_facts import Facts, Seen, gather, look
 from labelapp.selectors.dashboard_figures import figures, forecast_needs
+from labelapp.selectors.dashboard_finish import time_figure
 from labelapp.selectors.dashboard_people import people_now
 from labelapp.selectors.dashboard_race import race
 from labelapp.selectors.dashboard_status import status
@@ -26,39 +27,47 @@ RECENT_EVENTS = 9
 QUIET = ("training.progress", "import.progress")
 """Events that only move a progress bar."""
 
+CHARTS = ("history", "cost")
+"""The pictures of the overview; all of them are on the forecast pages."""
+
 _KEPT = 64
 _KNOWN: dict[tuple[str, str | None], tuple[object, Facts, dict[str, Any]]] = {}
 
 
-def overview(project: Project) -> dict[str, Any]:
-    """Return all that the dashboard draws; ready for JSON.
+def overview(project: Project, role: str | None = None) -> dict[str, Any]:
+    """Return all that the dashboard draws; ready for JSON. Buttons are those of the role.
 
     `project` is read afresh, so that a long-lived caller never shows an old status.
     """
-    project = Project.objects.get(pk=project.pk)
-    counter = ProjectCounter.objects.get(project=project)
-    run = Run.objects.defer("state", "config").filter(project=project).first()
-    facts, stored = _stored(project, counter, run)
+    seen = look(project.pk)
+    facts, stored = _stored(seen)
     people = people_now(project)
+    state = status(facts, seen, role)
     return stored | {
-        "status": status(facts),
+        "figures": [*stored["figures"], time_figure(facts, _training_left(state))],
+        "status": state,
         "people": people | {"batch": _batch(facts, people["per_minute"])},
     }
 
 
-def events_since(project_id: int, since: int, until: int, most: int = 200) -> list[dict[str, Any]]:
+def events_since(
+    project_id: int, since: int, until: int, most: int = 200, currency: str = "USD"
+) -> list[dict[str, Any]]:
     """Return the newest `most` events with since < seq <= until, in order."""
     found = Event.objects.filter(project_id=project_id, seq__gt=since, seq__lte=until)
-    return [event_as_dict(event) for event in found.order_by("-seq")[:most]][::-1]
+    return [event_as_dict(event, currency) for event in found.order_by("-seq")[:most]][::-1]
 
 
-def _stored(
-    project: Project, counter: ProjectCounter, run: Run | None
-) -> tuple[Facts, dict[str, Any]]:
+def _training_left(state: dict[str, Any]) -> float | None:
+    return state["seconds_left"] if state["state"] == "training" else None
+
+
+def _stored(seen: Seen) -> tuple[Facts, dict[str, Any]]:
     """Return what is the same until the next event or answer, from memory where known."""
+    project, run = seen.project, seen.run
     version = (
-        counter.event_seq,
-        counter.answers,
+        seen.counter.event_seq,
+        seen.counter.answers,
         project.status,
         project.archived_at,
         (run.version, run.failure) if run else None,
@@ -66,7 +75,7 @@ def _stored(
     key = (project.public_id, get_language())
     known = _KNOWN.get(key)
     if known is None or known[0] != version:
-        facts = gather(project, counter, run)
+        facts = gather(seen)
         known = (version, facts, _draw(facts))
         _KNOWN.pop(key, None)
         _KNOWN[key] = known
@@ -101,14 +110,14 @@ def _draw(facts: Facts) -> dict[str, Any]:
         "people_error": people_error(facts),
         "forecast_needs": forecast_needs(facts),
         "events": _recent(facts),
-        "charts": charts(facts),
+        "charts": {key: value for key, value in charts(facts).items() if key in CHARTS},
     }
 
 
 def _recent(facts: Facts) -> list[dict[str, Any]]:
     found = Event.objects.filter(project=facts.project, seq__lte=facts.counter.event_seq)
     found = found.exclude(type__in=QUIET).order_by("-seq")
-    return [event_as_dict(event) for event in found[:RECENT_EVENTS]]
+    return [event_as_dict(event, facts.currency) for event in found[:RECENT_EVENTS]]
 
 
 def _batch(facts: Facts, per_minute: float) -> dict[str, Any] | None:

@@ -10,7 +10,6 @@ from labelapp.choices import CERTIFICATE_WORDS
 from labelapp.models import LabelBatch, Task
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_words import number, share, upper_share
-from labelapp.selectors.people_report import report
 from labelapp.selectors.people_words import people_line, together_line
 from labelapp.selectors.stored_words import stored_words
 
@@ -104,7 +103,7 @@ def people_error(facts: Facts) -> list[str]:
 
     The certificate bounds the machine against people: this stands beside it, never inside it.
     """
-    found = report(facts.project)
+    found = facts.people
     if found is None or found["human_error"]["best"] is None:
         return []
     return [line for line in (people_line(found), together_line(found)) if line]

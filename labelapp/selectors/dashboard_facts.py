@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Count, Exists, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
 from labelapp import pricing
-from labelapp.models import Certificate, Iteration, LabelBatch, Project, ProjectCounter, Run
+from labelapp.models import LabelBatch, ModelVersion, Project, ProjectCounter, Run, WorkerBeat
 from labelapp.selectors.dashboard_ledger import Line, ledger
 
 LABEL_PURPOSES = (*pricing.PURPOSES, "gold", "extra", "review")
@@ -22,7 +27,8 @@ class Facts:
     those still in the race; `audit` is the attempt that the engine has begun last.
 
     `plan` is the last iteration's, None before the first forecast; `times` are when each
-    iteration ended; `margins` is the histogram of T after the last training.
+    iteration ended; `margins` is the histogram of T after the last training. `batches` are open,
+    the newest first; `people` is the newest report of the people's error.
     """
 
     project: Project
@@ -37,8 +43,14 @@ class Facts:
     plan: dict[str, Any] | None
     margins: dict[str, Any]
     certificate: dict[str, Any] | None
-    batch: LabelBatch | None
+    batches: tuple[LabelBatch, ...]
+    people: dict[str, Any] | None
     ledger: Mapping[str, Line]
+
+    @property
+    def batch(self) -> LabelBatch | None:
+        """The batch that people label now."""
+        return self.batches[0] if self.batches else None
 
     @property
     def n(self) -> int:
@@ -86,54 +98,101 @@ class Facts:
         return float(self.plan["theta_star"]["value"]) if self.plan else None
 
 
-def gather(project: Project, counter: ProjectCounter, run: Run | None) -> Facts:
-    """Read what is stored about the project's run."""
-    rows = (
-        list(run.iterations.values("record", "created", "seconds").order_by("number"))
-        if run
-        else []
+@dataclass(frozen=True)
+class Seen:
+    """What may have changed since the last look, in one statement: rows of one per project.
+
+    `live`, `audit` and `trained` are of the engine's state, without reading all of it.
+    """
+
+    project: Project
+    counter: ProjectCounter
+    run: Run | None
+    live: list[str]
+    audit: dict[str, Any] | None
+    trained: bool
+    worker: bool
+
+
+def look(project_id: int) -> Seen:
+    """Read the project, its counter, run, certificate and report, and whether a worker lives.
+
+    Raises Project.DoesNotExist where it is gone.
+    """
+    models = ModelVersion.objects.filter(run=OuterRef("run"), iteration=OuterRef("run__iteration"))
+    counted = models.order_by().values("run").annotate(n=Count("pk")).values("n")
+    project: Any = (
+        Project.objects.select_related("counter", "run", "run__certificate", "people_report")
+        .defer("run__state")
+        .annotate(
+            live=F("run__state__state__live"),
+            audit=F("run__state__state__audit"),
+            archs=F("run__state__order__archs"),
+            trained=Coalesce(Subquery(counted), 0),
+            worker=Exists(WorkerBeat.objects.filter(beat__gt=timezone.now() - WorkerBeat.FRESH)),
+        )
+        .get(pk=project_id)
     )
-    last = run.iterations.order_by("-number").first() if run else None
-    state = _state(run)
+    run = getattr(project, "run", None)
+    return Seen(
+        project=project,
+        counter=project.counter,
+        run=run,
+        live=_json(project.live) or [],
+        audit=_json(project.audit),
+        trained=project.trained >= max(1, len(_json(project.archs) or [])),
+        worker=project.worker,
+    )
+
+
+def _json(found: Any) -> Any:
+    """Return what a part of a JSON column holds: databases give it as text."""
+    return json.loads(found) if isinstance(found, str) else found
+
+
+def gather(seen: Seen) -> Facts:
+    """Read what is stored about the project's run."""
+    project, run = seen.project, seen.run
+    rows = _iterations(run) if run else []
+    last = rows[-1] if rows else None
+    report = getattr(project, "people_report", None)
     return Facts(
         project=project,
-        counter=counter,
+        counter=seen.counter,
         run=run,
         records=[row["record"] for row in rows],
-        others=list(last.others) if last else [],
-        live=state.get("live") or [],
-        audit=state.get("audit"),
+        others=list(last["others"] or []) if last else [],
+        live=seen.live,
+        audit=seen.audit,
         times=[row["created"].isoformat() for row in rows],
         seconds=[row["seconds"] for row in rows],
-        plan=last.plan if last else None,
-        margins=_margins(last),
+        plan=last["plan"] if last else None,
+        margins=dict(last["histogram"] or {}) if last else {},
         certificate=_certificate(run),
-        batch=_open_batch(run),
-        ledger=ledger(project, counter.label_spend + counter.compute_spend),
+        batches=_open_batches(run),
+        people=dict(report.content) if report else None,
+        ledger=ledger(project, seen.counter.label_spend + seen.counter.compute_spend),
     )
 
 
-def _state(run: Run | None) -> dict[str, Any]:
-    """Return the two parts of the engine's state that pages show, without reading all of it."""
-    if run is None:
-        return {}
-    parts = Run.objects.filter(pk=run.pk).values_list("state__state__live", "state__state__audit")
-    live, audit = parts[0]
-    return {"live": live, "audit": audit}
-
-
-def _margins(last: Iteration | None) -> dict[str, Any]:
-    return dict(last.histogram) if last and last.histogram else {}
+def _iterations(run: Run) -> list[dict[str, Any]]:
+    """Return every training's record; the large parts only of the last one."""
+    rows: Any = run.iterations.order_by("number").values("number", "record", "created", "seconds")
+    last = run.iterations.order_by("-number").values("number", "plan", "others", "histogram")
+    found = [dict(row) for row in rows]
+    newest = last.first() if found else None
+    if newest is not None:  # and not one that came between the two looks
+        found = [row for row in found if row["number"] <= newest["number"]]
+        found[-1] |= newest
+    return found
 
 
 def _certificate(run: Run | None) -> dict[str, Any] | None:
-    if run is None:
-        return None
-    found = Certificate.objects.filter(run=run).values_list("content", flat=True).first()
-    return dict(found) if found else None
+    found = getattr(run, "certificate", None)
+    return dict(found.content) if found else None
 
 
-def _open_batch(run: Run | None) -> LabelBatch | None:
+def _open_batches(run: Run | None) -> tuple[LabelBatch, ...]:
     if run is None:
-        return None
-    return LabelBatch.objects.filter(run=run, state=LabelBatch.State.OPEN).order_by("-pk").first()
+        return ()
+    return tuple(LabelBatch.objects.filter(run=run, state=LabelBatch.State.OPEN).order_by("-pk"))

@@ -1,4 +1,4 @@
-"""The four large figures of the dashboard: spent, forecast, error promise, progress."""
+"""What will it cost, and how good will it be: the answers in words, with what they rest on."""
 
 from __future__ import annotations
 
@@ -6,106 +6,131 @@ from typing import Any
 
 from django.utils.translation import gettext, ngettext
 
-from labelapp import pricing
 from labelapp.models import Project
+from labelapp.selectors.dashboard_charts import THETAS
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_ledger import Line
-from labelapp.selectors.dashboard_words import money, money_range, number, share, upper_share
+from labelapp.selectors.money_words import money, money_range, number, share, upper_share
 from labelapp.selectors.stored_words import stored_words
 
 Figure = dict[str, Any]
+Row = dict[str, str]
 
 NONE = "\u2013"
 
 
 def figures(facts: Facts) -> list[Figure]:
-    """Return spent, forecast, error promise and progress, each in words."""
-    return [_spent(facts), _forecast(facts), _promise(facts), _progress(facts)]
+    """Return the cost and the quality; the third answer, the date, is `dashboard_finish`'s."""
+    return [_cost(facts), _quality(facts)]
 
 
-def _figure(
-    key: str, label: str, text: str, *, unit: str = "", note: str = "", more: str = "", **rest: Any
-) -> Figure:
-    plain = {"interval": "", "change": "", "spark": "", "tone": "", "meter": None}
-    return {"key": key, "label": label, "text": text, "unit": unit, "note": note, "more": more} | (
-        plain | rest
+def figure(key: str, question: str, label: str, text: str, **rest: Any) -> Figure:
+    """Return an answer: a question, its figure in words, and rows that say what it rests on."""
+    words = ("unit", "note", "interval", "wider", "change", "spark", "tone", "sign")
+    plain: Figure = dict.fromkeys(words, "") | {"meter": None, "rows": [], "finish": None}
+    return {"key": key, "question": question, "label": label, "text": text} | plain | rest
+
+
+def row(key: str, label: str, text: str, note: str = "") -> Row:
+    """Return one line below a figure."""
+    return {"key": key, "label": label, "text": text, "note": note}
+
+
+# --- what will it cost? -----------------------------------------------------------------------
+
+
+def _cost(facts: Facts) -> Figure:
+    question = gettext("What will it cost?")
+    if facts.finished:
+        return figure(
+            "cost",
+            question,
+            gettext("Total cost"),
+            money(facts.spent, facts.currency),
+            note=_parts(facts),
+            rows=[_people_alone(facts), _saving(facts, float(facts.spent), gettext("Saved"))],
+            spark=_spark([record["committed"] for record in facts.records]),
+        )
+    if facts.plan is None:
+        note = missing_trainings(facts)
+        label, rows = gettext("Forecast total"), [_spent(facts), _people_alone(facts)]
+        rows += _budget(facts)
+        return figure("cost", question, label, NONE, note=note, rows=rows, meter=_used(facts))
+    star = facts.plan["c_star"]
+    totals = [record["c_star"] for record in facts.records if record["c_star"] is not None]
+    return figure(
+        "cost",
+        question,
+        gettext("Forecast total"),
+        money(star["value"], facts.currency),
+        interval=_sure(0.8, star["low80"], star["high80"], facts.currency),
+        wider=_sure(0.95, star["low95"], star["high95"], facts.currency),
+        rows=[
+            _spent(facts),
+            _stop_now(facts),
+            _people_alone(facts),
+            _saving(facts, float(star["value"]), gettext("Saving")),
+            *_budget(facts),
+        ],
+        change=_change(totals, facts.currency),
+        spark=_spark(totals),
+        meter=_used(facts),
     )
 
 
-def _spent(facts: Facts) -> Figure:
+def _spent(facts: Facts) -> Row:
+    return row("spent", gettext("Spent so far"), money(facts.spent, facts.currency), _parts(facts))
+
+
+def _parts(facts: Facts) -> str:
     compute = facts.ledger.get("compute", Line()).amount
-    labels = facts.spent - compute
-    committed = [record["committed"] for record in facts.records]
-    since = float(facts.spent) - committed[-1] if committed else 0.0
-    return _figure(
-        "spent",
-        gettext("Spent"),
-        money(facts.spent, facts.currency),
-        note=gettext("people %(labels)s + compute %(compute)s")
-        % {"labels": money(labels, facts.currency), "compute": money(compute, facts.currency)},
-        more=_budget(facts) or _people_alone(facts),
-        change=gettext("+%(money)s since training %(number)s")
-        % {"money": money(since, facts.currency), "number": len(committed)}
-        if since >= 0.005
-        else "",
-        spark=_spark([*committed, float(facts.spent)] if committed else []),
-        meter=_budget_meter(facts),
-    )
+    return gettext("people %(labels)s + compute %(compute)s") % {
+        "labels": money(facts.spent - compute, facts.currency),
+        "compute": money(compute, facts.currency),
+    }
 
 
-def _budget(facts: Facts) -> str:
+def _stop_now(facts: Facts) -> Row:
+    """Return what is committed: the total if the training stopped now and all got its label."""
+    stop = float((facts.plan or {})["stop_now"])
+    note = gettext("the machine labels %(n)s") % {"n": number((facts.plan or {})["machine_now"])}
+    return row("stop_now", gettext("Total if stopped now"), money(stop, facts.currency), note)
+
+
+def _people_alone(facts: Facts) -> Row:
+    cost = money(facts.human_only, facts.currency) if facts.n else NONE
+    return row("human_only", gettext("People alone"), cost)
+
+
+def _saving(facts: Facts, total: float, label: str) -> Row:
+    human_only = float(facts.human_only)
+    if human_only <= 0:
+        return row("saving", label, NONE)
+    saved = 1 - total / human_only
+    if saved < 0:
+        words = {"share": share(round(-saved, 2))}
+        return row("saving", label, NONE, gettext("%(share)s more than people alone") % words)
+    return row("saving", label, share(round(saved, 2)), money(human_only - total, facts.currency))
+
+
+def _budget(facts: Facts) -> list[Row]:
     """Say what is left of the budget, where there is one."""
     budget = facts.project.budget
     if budget is None:
-        return ""
+        return []
     left = budget - facts.spent
-    words = {"budget": money(budget, facts.currency), "money": money(abs(left), facts.currency)}
-    if left < 0:
-        return gettext("over the budget of %(budget)s by %(money)s") % words
-    return gettext("%(money)s left of the budget of %(budget)s") % words
+    amount = money(abs(left), facts.currency)
+    words = gettext("%(money)s left") if left >= 0 else gettext("%(money)s over")
+    return [
+        row("budget", gettext("Budget"), money(budget, facts.currency), words % {"money": amount})
+    ]
 
 
-def _budget_meter(facts: Facts) -> dict[str, float] | None:
+def _used(facts: Facts) -> dict[str, float] | None:
     if facts.project.budget is None:
         return None
     used = float(facts.spent / facts.project.budget)
     return {"value": min(used, 1.0), "limit": 1}
-
-
-def _people_alone(facts: Facts) -> str:
-    if not facts.n or facts.finished:
-        return ""
-    cost = money(facts.human_only, facts.currency)
-    return gettext("people alone would cost %(money)s") % {"money": cost}
-
-
-def _forecast(facts: Facts) -> Figure:
-    human_only = float(facts.human_only)
-    if facts.finished:
-        return _saved(facts)
-    if facts.plan is None:
-        return _figure("forecast", gettext("Forecast total"), NONE, note=missing_trainings(facts))
-    star = facts.plan["c_star"]
-    totals = [record["c_star"] for record in facts.records if record["c_star"] is not None]
-    return _figure(
-        "forecast",
-        gettext("Forecast total"),
-        money(star["value"], facts.currency),
-        interval=_sure(money_range(star["low80"], star["high80"], facts.currency)),
-        note=_saving(star["value"], human_only),
-        change=_change(totals, facts.currency),
-        spark=_spark(totals),
-    )
-
-
-def _saved(facts: Facts) -> Figure:
-    saved, human_only = facts.human_only - facts.spent, facts.human_only
-    part = share(round(float(saved / human_only), 3)) if human_only else share(0)
-    note = gettext("%(share)s of the %(money)s that people alone would cost") % {
-        "share": part,
-        "money": money(human_only, facts.currency),
-    }
-    return _figure("forecast", gettext("Saved"), money(saved, facts.currency), note=note)
 
 
 def missing_trainings(facts: Facts) -> str:
@@ -136,18 +161,9 @@ def forecast_needs(facts: Facts) -> str:
     return words % {"n": missing}
 
 
-def _sure(interval: str) -> str:
-    words = {"share": share(0.8), "interval": interval}
-    return gettext("%(share)s sure: %(interval)s") % words if interval else ""
-
-
-def _saving(total: float, human_only: float) -> str:
-    if human_only <= 0:
-        return ""
-    saved = 1 - total / human_only
-    if saved < 0:
-        return gettext("%(share)s more than people alone") % {"share": share(-saved)}
-    return gettext("saves %(share)s against people alone") % {"share": share(round(saved, 2))}
+def _sure(level: float, low: float, high: float, currency: str) -> str:
+    words = {"share": share(level), "interval": money_range(low, high, currency)}
+    return gettext("%(share)s sure: %(interval)s") % words if words["interval"] else ""
 
 
 def _change(values: list[float], currency: str) -> str:
@@ -158,99 +174,120 @@ def _change(values: list[float], currency: str) -> str:
     return gettext("%(money)s since the last training") % {"money": signed}
 
 
-def _promise(facts: Facts) -> Figure:
-    epsilon = facts.project.epsilon
-    words = {"confidence": share(facts.project.confidence), "epsilon": share(epsilon)}
+# --- how good will it be? ---------------------------------------------------------------------
+
+
+def _quality(facts: Facts) -> Figure:
+    question = gettext("How good will it be?")
     if facts.certificate:
-        bound = float(facts.certificate.get("bound", 0.0))
-        words["promise"] = stored_words(facts.certificate.get("promise", ""))
-        note = gettext("of all labels wrong at most, %(confidence)s sure; %(promise)s") % words
-        return _bound(gettext("Error of the result"), bound, epsilon, note)
+        return _certified(facts, question, facts.certificate)
     if facts.finished:
         note = gettext("every label was given by people; the machine labelled nothing")
-        return _bound(gettext("Error of the machine"), 0.0, epsilon, note)
-    machine_now = int(facts.plan["machine_now"]) if facts.plan else 0
-    if not facts.plan or not machine_now:
-        note = gettext("nothing can be machine-labelled within the limit yet")
-        return _figure(
-            "promise",
-            gettext("Error promise"),
-            NONE,
-            note=note if facts.plan else missing_trainings(facts),
-            more=gettext("limit %(epsilon)s of all labels, %(confidence)s sure") % words,
-        )
-    words |= {"n": number(machine_now), "later": _later(facts)}
-    note = gettext("of all labels wrong at most if the machine labelled %(n)s images now") % words
-    bound = float(facts.plan["error_bound_now"])
-    figure = _bound(gettext("Error promise"), bound, epsilon, note)
-    return figure | {"more": gettext("limit %(epsilon)s, %(confidence)s sure; %(later)s") % words}
-
-
-def _later(facts: Facts) -> str:
-    audited = facts.project.certificate == Project.CertificateKind.AUDIT
-    if audited:
-        return gettext("an estimate until people check it")
-    return gettext("estimated with a margin")
-
-
-def _bound(label: str, bound: float, epsilon: float, note: str) -> Figure:
-    return _figure(
-        "promise",
+        label = gettext("Error of the machine")
+        return figure("quality", question, label, share(0.0), note=note, tone="ok")
+    rows = [_bound_now(facts), _limit(facts)]
+    expected = forecast_error(facts)
+    label = gettext("Wrong labels at the end")
+    if expected is None:
+        note = missing_trainings(facts) if facts.plan is None else ""
+        return figure("quality", question, label, NONE, note=note, rows=rows)
+    value, low, high = expected
+    interval = gettext("%(low)s to %(high)s") % {"low": share(low), "high": share(high)}
+    epsilon = facts.project.epsilon
+    return figure(
+        "quality",
+        question,
         label,
+        share(value),
+        sign=gettext("about"),
+        interval=gettext("%(share)s sure: %(interval)s")
+        % {"share": share(0.8), "interval": interval},
+        note=gettext("of all images, forecast for what the machine will label"),
+        rows=rows,
+        tone="ok" if value <= epsilon else "danger",
+        meter={"value": value, "limit": epsilon},
+    )
+
+
+def _certified(facts: Facts, question: str, content: dict[str, Any]) -> Figure:
+    bound, epsilon = float(content.get("bound", 0.0)), facts.project.epsilon
+    words = {
+        "confidence": share(facts.project.confidence),
+        "promise": stored_words(content.get("promise", "")),
+    }
+    wrong = int(content.get("wrong_at_most") or 0)
+    machine = int(content.get("delivered") or content.get("machine_labels") or 0)
+    rows = [_limit(facts)]
+    if machine:
+        of = gettext("of %(n)s machine labels") % {"n": number(machine)}
+        rows.insert(0, row("wrong", gettext("Wrong at most"), number(wrong), of))
+    return figure(
+        "quality",
+        question,
+        gettext("Error of the result"),
         upper_share(bound),
-        note=note,
-        more=gettext("limit %(epsilon)s") % {"epsilon": share(epsilon)},
+        sign="\u2264",
+        note=gettext("of all labels wrong at most, %(confidence)s sure; %(promise)s") % words,
+        rows=rows,
         tone="ok" if bound <= epsilon else "danger",
         meter={"value": bound, "limit": epsilon},
     )
 
 
-def expected_labels(facts: Facts) -> int | None:
-    """Return how many labels people will have given at the end, None while unknown.
+def _limit(facts: Facts) -> Row:
+    note = gettext("%(confidence)s sure, %(promise)s") % {
+        "confidence": share(facts.project.confidence),
+        "promise": gettext("certified by an audit")
+        if facts.project.certificate == Project.CertificateKind.AUDIT
+        else gettext("estimated with a margin"),
+    }
+    return row("epsilon", gettext("Limit"), share(facts.project.epsilon), note)
 
-    Before the end: everything outside S of the cheapest plan, and the check of S.
+
+def _bound_now(facts: Facts) -> Row:
+    """Return what could be promised if the training stopped now."""
+    label = gettext("Bound if stopped now")
+    machine = int(facts.plan["machine_now"]) if facts.plan else 0
+    if not facts.plan:
+        return row("bound_now", label, NONE)
+    if not machine:
+        return row("bound_now", label, NONE, gettext("nothing fits within the limit yet"))
+    words = {"n": number(machine)}
+    if facts.project.certificate == Project.CertificateKind.AUDIT:
+        note = gettext("with %(n)s by the machine; an estimate until checked") % words
+    else:
+        note = gettext("with %(n)s by the machine; an estimate") % words
+    bound = upper_share(float(facts.plan["error_bound_now"]))
+    return row("bound_now", label, f"\u2264\u00a0{bound}", note)
+
+
+def forecast_error(facts: Facts) -> tuple[float, float, float] | None:
+    """Return the share of all labels that is expected to be wrong at the end, with 80 %.
+
+    The error curve of theta* at B_opt, times the share of all images that the machine labels.
     """
-    if facts.certificate or facts.finished:
-        return facts.n - facts.counter.machine
-    if facts.plan is None or not facts.records:
+    plan = facts.plan
+    if not plan or not plan.get("curve_b") or not facts.records:
         return None
-    last, b_opt = facts.records[-1], float(facts.plan["b_opt"]["value"])
-    if facts.project.certificate == Project.CertificateKind.AUDIT and facts.plan.get("grid_b"):
-        return _paid_for(facts, facts.plan, b_opt)
-    marked = float(last["test_size"]) / max(1, facts.n - int(last["train_size"]))
-    remainder = (facts.n - b_opt) * (1 - marked)
-    return round(facts.n - float(facts.plan["theta_star"]["value"]) * remainder)
-
-
-def _paid_for(facts: Facts, plan: dict[str, Any], b_opt: float) -> int:
-    """Return how many labels the plan pays people for: its check of the machine is among them."""
-    place = min(range(len(plan["grid_b"])), key=lambda i: abs(plan["grid_b"][i] - b_opt))
-    share = float(plan["grid_labels"][place]) / float(plan["human_only"])
-    return min(facts.n, round(share * facts.n))
-
-
-def _progress(facts: Facts) -> Figure:
-    done, expected = pricing.images_by_people(facts.counter), expected_labels(facts)
-    left = facts.batch.remaining if facts.batch else 0
-    now = gettext("%(n)s left in the batch that is open") % {"n": number(left)} if left else ""
-    label = gettext("Labels by people")
-    if facts.finished:
-        machine = gettext("the machine gave %(n)s") % {"n": number(facts.counter.machine)}
-        return _figure("progress", label, number(done), note=machine, more=gettext("all done"))
-    if expected is None:
-        return _figure("progress", label, number(done), note=now)
-    expected = max(expected, done + left)
-    return _figure(
-        "progress",
-        label,
-        number(done),
-        unit=gettext("of about %(n)s") % {"n": number(expected)},
-        note=gettext("about %(n)s to go") % {"n": number(expected - done)}
-        if expected > done
-        else gettext("none to go by the present plan"),
-        more=now,
-        meter={"value": done / max(expected, 1), "limit": 1},
+    theta = float(plan["theta_star"]["value"])
+    if theta <= 0:
+        return None
+    index = min(range(len(THETAS)), key=lambda i: abs(THETAS[i] - theta))
+    b_opt = float(plan["b_opt"]["value"])
+    place = min(range(len(plan["curve_b"])), key=lambda i: abs(plan["curve_b"][i] - b_opt))
+    part = theta * _remainder(facts, b_opt) / max(1, facts.n)
+    median, low, high = (
+        part * float(plan[name][index][place])
+        for name in ("curve_median", "curve_low", "curve_high")
     )
+    return median, min(low, median), max(high, median)
+
+
+def _remainder(facts: Facts, b_opt: float) -> float:
+    """Return how many images nobody will have labelled once B has this size."""
+    last = facts.records[-1]
+    marked = float(last["test_size"]) / max(1, facts.n - int(last["train_size"]))
+    return max(0.0, (facts.n - b_opt) * (1 - marked))
 
 
 def _spark(values: list[float], width: int = 120, height: int = 28) -> str:

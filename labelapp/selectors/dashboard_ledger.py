@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import CharField, F, Sum, Value
+from django.db.models import CharField, F, Max, Sum, Value
 
-from labelapp.models import DaysClosed, LedgerDay, LedgerEntry, Project
+from labelapp.models import LedgerDay, LedgerEntry, Project
 from labelapp.selectors.dashboard_words import PURPOSES
 
 _KEPT = 64
@@ -43,11 +43,12 @@ def ledger(project: Project, spent: Decimal) -> dict[str, Line]:
 
     Entries are append-only, so only new ones are added to what is known; at first the sums of
     closed days and the entries since. Numbers may commit out of order (PostgreSQL): where the sum
-    is less than what the counter says, all is read again.
+    does not come to what the counter says, all is read again; more may be there, if it just came.
     """
     known = _TOTALS.get(project.public_id)
     totals = _by_days(project) if known is None else _add_new(project, known)
-    if totals.amount < spent:
+    came = known is None or totals.last_id != known.last_id
+    if totals.amount < spent or (totals.amount > spent and not came):
         totals = _add_new(project, _Totals(0, {}))
     _TOTALS.pop(project.public_id, None)
     _TOTALS[project.public_id] = totals
@@ -60,12 +61,31 @@ def _add_new(project: Project, known: _Totals) -> _Totals:
     """Add the entries with larger numbers: one statement, one short range of the index each.
 
     The index (project, purpose) ends in the row number on SQLite, so that each part of the union
-    reads the new rows only; together with their own amount they say how far was read.
+    reads the new rows only.
     """
-    last = _last_id()
-    if last == known.last_id:
-        return known
-    return _Totals(last, _added(known.lines, _sums(project, known.last_id, last)))
+    parts = [
+        LedgerEntry.objects.filter(project=project, purpose=purpose, pk__gt=known.last_id)
+        .annotate(what=Value(purpose, output_field=CharField()))
+        .values("what")
+        .annotate(last=Max("pk"), quantities=Sum("quantity"), amounts=Sum("amount"))
+        .values_list("what", "quantities", "amounts", "last")
+        for purpose in PURPOSES
+    ]
+    rows = list(parts[0].union(*parts[1:], all=True))
+    last = max([known.last_id, *(row[3] for row in rows if row[3])])
+    return _Totals(last, _added(known.lines, [row[:3] for row in rows]))
+
+
+def _by_days(project: Project) -> _Totals:
+    """Return everything from the sums of closed days and the entries of the days since."""
+    days = _by_purpose(LedgerDay.objects.filter(project=project), Max("day"))
+    if not days:
+        return _add_new(project, _Totals(0, {}))
+    closed = max(row[3] for row in days)
+    since = LedgerEntry.objects.filter(project=project, created__gte=_next_day(closed))
+    rows = _by_purpose(since, Max("pk"))
+    lines = _added(_added({}, [row[:3] for row in days]), [row[:3] for row in rows])
+    return _Totals(max([row[3] for row in rows] or [_last_id()]), lines)
 
 
 def _last_id() -> int:
@@ -73,35 +93,10 @@ def _last_id() -> int:
     return next(iter(found), 0)
 
 
-def _sums(project: Project, after: int, last: int) -> Iterable[Row]:
-    parts = [
-        LedgerEntry.objects.filter(project=project, purpose=purpose, pk__gt=after, pk__lte=last)
-        .annotate(what=Value(purpose, output_field=CharField()))
-        .values("what")
-        .annotate(quantities=Sum("quantity"), amounts=Sum("amount"))
-        .values_list("what", "quantities", "amounts")
-        for purpose in PURPOSES
-    ]
-    return parts[0].union(*parts[1:], all=True)
-
-
-def _by_days(project: Project) -> _Totals:
-    """Return everything from the sums of closed days and the entries of the days since."""
-    closed = DaysClosed.objects.filter(project=project).values_list("ledger", flat=True).first()
-    if closed is None:
-        return _add_new(project, _Totals(0, {}))
-    last = _last_id()
-    days = LedgerDay.objects.filter(project=project, day__lte=closed)
-    since = LedgerEntry.objects.filter(
-        project=project, created__gte=_next_day(closed), pk__lte=last
-    )
-    return _Totals(last, _added(_added({}, _by_purpose(days)), _by_purpose(since)))
-
-
-def _by_purpose(rows: Any) -> Iterable[Row]:
+def _by_purpose(rows: Any, last: Max) -> list[Any]:
     sums = rows.order_by().values(what=F("purpose"))
-    sums = sums.annotate(quantities=Sum("quantity"), amounts=Sum("amount"))
-    return sums.values_list("what", "quantities", "amounts")  # type: ignore[no-any-return]
+    sums = sums.annotate(last=last, quantities=Sum("quantity"), amounts=Sum("amount"))
+    return list(sums.values_list("what", "quantities", "amounts", "last"))
 
 
 def _next_day(day: date) -> datetime:

@@ -7,10 +7,11 @@ from typing import Any
 from django.utils.translation import gettext, gettext_noop, ngettext
 
 from labelapp.models import Project
-from labelapp.selectors.dashboard_facts import Facts
-from labelapp.selectors.dashboard_words import duration, money, number
-from labelapp.selectors.jobs import worker_alive
-from labelapp.selectors.runs import RunStatus, run_status
+from labelapp.rights import Right, may
+from labelapp.selectors.dashboard_facts import Facts, Seen
+from labelapp.selectors.decision_words import decision_words
+from labelapp.selectors.money_words import duration, money, number
+from labelapp.selectors.runs import Known, RunStatus, run_status
 from labelapp.selectors.stored_words import stored_words
 
 TITLES: dict[str, tuple[str, str]] = {
@@ -28,21 +29,38 @@ TITLES: dict[str, tuple[str, str]] = {
 """State -> words and badge."""
 
 
-def status(facts: Facts) -> dict[str, Any]:
-    """Return state, message, next step and why, a running job, and the buttons."""
-    found = run_status(facts.project)
+_NEEDS: dict[str, Right] = {
+    "run_start": Right.STEER,
+    "run_pause": Right.STEER,
+    "run_resume": Right.STEER,
+    "project_images": Right.MANAGE_IMAGES,
+    "project_settings": Right.STEER,
+    "project_label": Right.LABEL,
+    "project_export": Right.EXPORT,
+}
+"""Button -> the right that it needs."""
+
+
+def status(facts: Facts, seen: Seen, role: str | None) -> dict[str, Any]:
+    """Return state, message, next step and why, a running job, and the buttons of this role."""
+    known = Known.already(
+        facts.project, facts.run, facts.batches, worker=seen.worker, trained=seen.trained
+    )
+    found = run_status(facts.project, known)
     title, badge = TITLES[found.state]
+    rights = set(Right) if role is None else {right for right in Right if may(role, right)}
     return {
         "state": found.state,
         "title": gettext(title),
         "badge": badge,
         "message": found.message.replace("`", ""),
         "next_step": found.next_step,
-        "why": _why(facts, found),
-        "warning": _warning(facts, found),
+        "decision": _decision(facts),
+        "warning": _warning(found, worker=seen.worker),
         "left": _left(found),
         "job": _job(found),
-        "actions": _actions(facts, found.state),
+        "seconds_left": found.seconds_left,
+        "actions": [one for one in _actions(facts, found.state) if _NEEDS[one["url"]] in rights],
     }
 
 
@@ -54,21 +72,24 @@ def _time_left(seconds: float) -> str:
     return gettext("about %(time)s left") % {"time": duration(seconds)}
 
 
-def _why(facts: Facts, found: RunStatus) -> str:
-    """Return the engine's last decision as a sentence, unless the next step says it already."""
-    decision = facts.records[-1]["decision"] if facts.records else ""
-    words = stored_words(decision)
-    if not decision or words in found.next_step:
+def _decision(facts: Facts) -> str:
+    """Return what the engine decided last and why, in one sentence; what it buys with its price."""
+    if not facts.records or facts.finished:
         return ""
-    return gettext("After training %(number)s the engine %(decision)s.") % {
-        "number": facts.records[-1]["number"],
-        "decision": words,
-    }
+    record, batch, labels = facts.records[-1], facts.batch, 0
+    if batch is not None and batch.purpose == "train" and batch.iteration == record["number"]:
+        labels = batch.size
+    price = float(facts.project.price_per_label)
+    words = decision_words(record, facts.currency, labels=labels, price=price)
+    if not words:
+        return ""
+    said = {"number": number(record["number"]), "decision": words}
+    return gettext("After training %(number)s the engine %(decision)s.") % said
 
 
-def _warning(facts: Facts, found: RunStatus) -> str:
+def _warning(found: RunStatus, *, worker: bool) -> str:
     """Tell before it hurts: labels come in, but nothing would train on them."""
-    if found.state != "labelling" or worker_alive():
+    if found.state != "labelling" or worker:
         return ""
     return gettext(
         "No worker is running: labels are kept, but nothing trains on them until one is started "
@@ -118,7 +139,11 @@ def _before_the_start(facts: Facts, state: str) -> list[dict[str, Any]]:
     start = _post(_start_words(facts), "run_start", "play", primary=ready)
     start["reason"] = _not_yet(facts, state)
     images = gettext("Add more images") if facts.n else gettext("Add images")
-    return [_link(images, "project_images", "upload", primary=not ready), start][:: 1 - 2 * ready]
+    found = [_link(images, "project_images", "upload", primary=not ready), start][:: 1 - 2 * ready]
+    if state == "setup" and facts.n:  # it is classes that are missing
+        found[0]["primary"] = False
+        return [_link(gettext("Add classes"), "project_settings", "settings", primary=True), *found]
+    return found
 
 
 def _not_yet(facts: Facts, state: str) -> str:

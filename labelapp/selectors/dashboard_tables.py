@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from django.urls import NoReverseMatch
 from django.utils.translation import gettext, ngettext
 
+from labelapp.selectors.browse_query import browse_url
 from labelapp.selectors.dashboard_facts import LABEL_PURPOSES, Facts
 from labelapp.selectors.dashboard_ledger import Line
 from labelapp.selectors.dashboard_words import (
@@ -41,12 +43,28 @@ def counts(facts: Facts) -> dict[str, Any]:
         "n": facts.n,
         "n_text": images(facts.n),
         "total_text": number(facts.n),
-        "parts": _placed(kinds, max(1, facts.n)),
+        "parts": _placed(kinds, max(1, facts.n), facts.project.public_id),
     }
 
 
-def _placed(kinds: list[tuple[str, str, str, int]], n: int) -> list[dict[str, Any]]:
-    """Add each part's place in a bar that is 1,000 wide."""
+_IN = {"audit": "audit", "machine": "machine", "residual": "residual", "excluded": "excluded"} | {
+    "open": "unlabelled"
+}
+"""Part -> its place in the browser of images, where the two mean the same."""
+
+
+def _images_of(pid: str, key: str, count: int) -> str:
+    """Return the address of a part's images, empty where there is none."""
+    if key not in _IN or not count:
+        return ""
+    try:
+        return browse_url(pid, where=_IN[key])
+    except NoReverseMatch:
+        return ""
+
+
+def _placed(kinds: list[tuple[str, str, str, int]], n: int, pid: str) -> list[dict[str, Any]]:
+    """Add each part's place in a bar that is 1,000 wide, and the way to its images."""
     parts, x = [], 0.0
     for key, label, colour, count in kinds:
         width = 1000 * max(0, count) / n
@@ -58,6 +76,7 @@ def _placed(kinds: list[tuple[str, str, str, int]], n: int) -> list[dict[str, An
                 "count": count,
                 "count_text": number(count),
                 "share": share(count / n),
+                "url": _images_of(pid, key, count),
                 "x": round(x, 2),
                 "width": round(width, 2),
             }

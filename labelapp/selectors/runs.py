@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils.formats import number_format
@@ -64,11 +65,55 @@ class RunStatus:
     job: JobView | None = None
 
 
-def run_status(project: Project) -> RunStatus:
+class Known:
+    """What a status is made of: each part is read when it is asked for, or was read before."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    @classmethod
+    def already(
+        cls,
+        project: Project,
+        run: Run | None,
+        batches: tuple[LabelBatch, ...],
+        *,
+        worker: bool,
+        trained: bool,
+    ) -> Known:
+        """Return what a caller has read: see the properties."""
+        known = cls(project)
+        vars(known).update(run=run, batches=batches, worker=worker, trained=trained)
+        return known
+
+    @cached_property
+    def run(self) -> Run | None:
+        """The project's run, without its state."""
+        return Run.objects.filter(project_id=self.project.pk).defer("state").first()
+
+    @cached_property
+    def batches(self) -> tuple[LabelBatch, ...]:
+        """The open batches of the run, the newest first."""
+        found = LabelBatch.objects.filter(run=self.run, state=LabelBatch.State.OPEN)
+        return tuple(found.order_by("-pk"))
+
+    @cached_property
+    def worker(self) -> bool:
+        """Whether a worker lives."""
+        return worker_alive()
+
+    @cached_property
+    def trained(self) -> bool:
+        """Whether each architecture of the outstanding training has its model."""
+        return self.run is not None and _all_trained(self.run)
+
+
+def run_status(project: Project, known: Known | None = None) -> RunStatus:
     """Return where the project stands and what happens next. A handful of narrow queries."""
-    run = Run.objects.filter(project_id=project.pk).defer("state").first()
+    known = known or Known(project)
+    run = known.run
     if run is None:
-        return _before_start(project)
+        return _before_start(project, known)
     if run.finished is not None:
         return RunStatus(
             "finished",
@@ -84,15 +129,15 @@ def run_status(project: Project) -> RunStatus:
     if project.status == Project.Status.PAUSED:
         return _paused(project)
     if run.request_kind == "label":
-        return _labelling(project, run)
-    return _training(project, run)
+        return _labelling(project, run, known)
+    return _training(project, run, known)
 
 
-def _before_start(project: Project) -> RunStatus:
+def _before_start(project: Project, known: Known) -> RunStatus:
     importing = [Import.State.WAITING, Import.State.RUNNING]
     if project.imports.filter(state__in=importing).exists():
         job = live_job(project, "import")
-        if not worker_alive():
+        if not known.worker:
             return RunStatus("no_worker", _waits(gettext("Images wait to be imported.")), job=job)
         message = gettext("Images are being imported.")
         left = job.seconds_left if job else None
@@ -126,13 +171,13 @@ def _paused(project: Project) -> RunStatus:
     )
 
 
-def _labelling(project: Project, run: Run) -> RunStatus:
-    batch = run.batches.filter(request_id=run.waiting_for).first()
+def _labelling(project: Project, run: Run, known: Known) -> RunStatus:
+    asked = [batch for batch in known.batches if batch.request_id == run.waiting_for]
+    batch = asked[0] if asked else run.batches.filter(request_id=run.waiting_for).first()
     if batch is not None and batch.state == LabelBatch.State.DONE:  # and of what was asked before?
-        early = run.batches.filter(state=LabelBatch.State.OPEN, purpose=batch.purpose)
-        batch = early.first() or batch
+        batch = next((one for one in known.batches if one.purpose == batch.purpose), batch)
     if batch is None or batch.state == LabelBatch.State.DONE:
-        return _deciding(project, gettext("The next step is being computed."))
+        return _deciding(project, gettext("The next step is being computed."), known)
     message = _still_wanted(project, batch)
     return RunStatus("labelling", message, next_step=gettext(NEXT.get(batch.purpose, "")))
 
@@ -167,16 +212,16 @@ def _waits(words: str) -> str:
     return f"{words} {gettext(START_WORKER)}"
 
 
-def _training(project: Project, run: Run) -> RunStatus:
-    if _all_trained(run):
+def _training(project: Project, run: Run, known: Known) -> RunStatus:
+    if known.trained:
         message = gettext("The model is trained; the next step is being computed.")
-        return _deciding(project, message)
+        return _deciding(project, message, known)
     job = live_job(project, "train")
-    if not worker_alive():
+    if not known.worker:
         message = _waits(gettext("The model waits to be trained."))
         return RunStatus("no_worker", message, job=job)
     next_step = gettext("The engine measures the error and plans the next round.")
-    if run.batches.filter(purpose="ahead", state=LabelBatch.State.OPEN).exists():
+    if any(batch.purpose == "ahead" for batch in known.batches):
         next_step += " " + gettext("Meanwhile people label images that come next anyway.")
     if job is None or job.state != "running":
         message = gettext("The model is about to be trained.")
@@ -198,9 +243,9 @@ def _all_trained(run: Run) -> bool:
     return trained >= max(1, len(asked or []))
 
 
-def _deciding(project: Project, message: str) -> RunStatus:
+def _deciding(project: Project, message: str, known: Known) -> RunStatus:
     job = live_job(project, "advance")
-    if not worker_alive():
+    if not known.worker:
         message = _waits(gettext("The next step waits to be computed."))
         return RunStatus("no_worker", message, job=job)
     return RunStatus("deciding", message, job=job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -11,9 +12,10 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from labelapp.errors import AppError
+from labelapp.errors import AppError, NotFoundError
 from labelapp.rights import Right
 from labelapp.selectors.dashboard import overview
+from labelapp.selectors.dashboard_export import TABLES, table
 from labelapp.selectors.projects import Access
 from labelapp.services import runs
 from labelapp.web.base import project_page
@@ -25,7 +27,8 @@ def project(request: HttpRequest, access: Access) -> HttpResponse:
     """Show the overview; people who only label go to their page."""
     if not access.may(Right.VIEW_DASHBOARD):
         return redirect("project_label", access.project.public_id)
-    context = {"access": access, "active": "dashboard", "overview": overview(access.project)}
+    shown = overview(access.project, access.role)
+    context = {"access": access, "active": "dashboard", "overview": shown}
     return render(request, "dashboard/page.html", context)
 
 
@@ -33,7 +36,20 @@ def project(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Right.VIEW_DASHBOARD)
 def dashboard_json(request: HttpRequest, access: Access) -> HttpResponse:
     """Return every number of the page."""
-    return JsonResponse(overview(access.project))
+    return JsonResponse(overview(access.project, access.role))
+
+
+@require_GET
+@project_page(Right.VIEW_DASHBOARD)
+def dashboard_csv(request: HttpRequest, access: Access, what: str) -> HttpResponse:
+    """Return a table of the page for a spreadsheet."""
+    if what not in TABLES:
+        raise NotFoundError(_("The overview has no such table."))
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    name = f"{access.project.public_id}-{what}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    csv.writer(response).writerows(table(access.project, what))
+    return response
 
 
 @require_POST
@@ -72,6 +88,7 @@ def _steer(
 urlpatterns: list[URLPattern] = [
     path("p/<str:pid>/", project, name="project"),
     path("p/<str:pid>/dashboard.json", dashboard_json, name="dashboard_json"),
+    path("p/<str:pid>/dashboard-<str:what>.csv", dashboard_csv, name="dashboard_csv"),
     path("p/<str:pid>/run/start/", run_start, name="run_start"),
     path("p/<str:pid>/run/pause/", run_pause, name="run_pause"),
     path("p/<str:pid>/run/resume/", run_resume, name="run_resume"),

@@ -3,14 +3,12 @@
 
 import { connect } from "./dashboard_live.js";
 import { ChartCard } from "./dashboard_card.js";
-import { curves } from "./dashboard_curves.js";
 import { cost } from "./dashboard_cost.js";
 import { history } from "./dashboard_history.js";
-import { margins } from "./dashboard_margins.js";
 import { gettext } from "./i18n.js";
 import { localTime, relativeTime } from "./shell.js";
 
-const KINDS = { curves, cost, history, margins };
+const KINDS = { cost, history };
 const LINK = {
   live: [gettext("Live"), "badge badge-ok", gettext("Changes appear by themselves.")],
   away: [

@@ -4,7 +4,8 @@
 synthetic learner, epsilon 5 %, $0.04 a label, $3.6 an hour): records, plans, certificate, and how
 many labels each request bought. Charts are kept for iterations 3, 6, 7 and 9. Their `curve_*` were not
 recorded then: they were computed from the recorded counts with `planner._with_curves`, when the
-fit over past sizes was added; `arch` and `probability_best` were added to the records.
+fit over past sizes was added; `arch` and `probability_best` were added to the records, and from
+the third on the facts of the decision (`because`).
 """
 
 from __future__ import annotations
@@ -146,7 +147,8 @@ def train(run: Run, number: int) -> None:
     run.iteration = number
     run.save(update_fields=["iteration"])
     say(run.project, "training.finished", {"seconds": seconds})
-    say(run.project, "plan.updated", {"decision": record["decision"]})
+    told = {key: record.get(key) for key in ("decision", "because")}
+    say(run.project, "plan.updated", told)
 
 
 def running(project: Project, iterations: int = 6, answered: int = 80) -> Run:

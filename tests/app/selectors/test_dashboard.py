@@ -40,6 +40,10 @@ def figure(project: Project, key: str) -> dict:
     return next(one for one in overview(project)["figures"] if one["key"] == key)
 
 
+def row(project: Project, key: str, name: str) -> dict:
+    return next(one for one in figure(project, key)["rows"] if one["key"] == name)
+
+
 def actions(project: Project) -> dict[str, dict]:
     return {one["url"]: one for one in overview(project)["status"]["actions"]}
 
@@ -69,7 +73,7 @@ def test_the_ledger_adds_up_to_the_counters_and_the_spent_figure(running, projec
     total = counter.label_spend + counter.compute_spend
     rows = sum(row["value"] for row in found["ledger"]["rows"])
     assert rows == pytest.approx(float(total))
-    assert figure(project, "spent")["text"] == found["ledger"]["total"] == f"${total:.2f}"
+    assert row(project, "cost", "spent")["text"] == found["ledger"]["total"] == f"${total:.2f}"
 
 
 def test_labels_bought_are_the_labels_in_the_counters(running, project):
@@ -77,23 +81,40 @@ def test_labels_bought_are_the_labels_in_the_counters(running, project):
     assert overview(project)["ledger"]["labels"] == counter.train + counter.test
 
 
-def test_the_forecast_is_the_last_plan_with_its_interval(running, project):
-    found = figure(project, "forecast")
+def test_the_forecast_is_the_last_plan_with_its_intervals(running, project):
+    found = figure(project, "cost")
     assert found["text"] == "$159.78"
     assert found["interval"] == "80\u00a0% sure: $148.23 to $181.83"
-    assert found["note"] == "saves 60\u00a0% against people alone"
+    assert found["wider"] == "95\u00a0% sure: $131.47 to $181.83"
+
+
+def test_below_the_forecast_stands_what_it_is_compared_with(running, project):
+    """Spent, the total if stopped now, people alone, and the saving between the last two."""
+    rows = {one["key"]: (one["text"], one["note"]) for one in figure(project, "cost")["rows"]}
+    assert rows["stop_now"] == ("$160.66", "the machine labels 5,985")
+    assert rows["human_only"][0] == "$400.00"
+    assert rows["saving"] == ("60\u00a0%", "$240.22")
+
+
+def test_the_error_at_the_end_is_the_curve_at_the_cheapest_plan(running, project):
+    found, plan = figure(project, "quality"), running.iterations.last().plan
+    place = plan["curve_b"].index(1175)
+    inside = plan["curve_median"][13][place]  # theta* is 0.70
+    share = 0.7 * (10_000 - 1175) * (1 - 438 / 8988) / 10_000 * inside
+    assert found["text"] == f"{100 * share:.1f}\u00a0%"
+    assert (found["meter"]["limit"], found["tone"]) == (0.05, "ok")
 
 
 def test_the_promise_is_estimated_and_never_called_certified(running, project):
-    found = figure(project, "promise")
-    assert found["text"] == "4.46\u00a0%"
-    assert "estimated with a margin" in found["more"]
+    found = row(project, "quality", "bound_now")
+    assert found["text"] == "\u2264\u00a04.46\u00a0%"
+    assert found["note"] == "with 5,985 by the machine; an estimate"
     assert "certified" not in json.dumps(overview(project))
 
 
 def test_a_promise_that_people_will_check_is_called_an_estimate_until_then(project):
     data.auditing(project)
-    assert figure(project, "promise")["more"].endswith("an estimate until people check it")
+    assert row(project, "quality", "bound_now")["note"].endswith("an estimate until checked")
     assert overview(project)["project"]["promise"] == "certified by an audit"
 
 
@@ -138,28 +159,32 @@ def test_one_network_is_no_race(running, project):
 def test_the_budget_is_shown_with_what_is_left(running, project):
     Project.objects.update(budget=Decimal(100))
     Run.objects.update(version=99)
-    found = figure(project, "spent")
-    assert found["more"].endswith("left of the budget of $100.00")
-    assert 0 < found["meter"]["value"] < 1
+    found = row(project, "cost", "budget")
+    assert (found["text"], found["note"]) == ("$100.00", "$38.74 left")
+    assert 0 < figure(project, "cost")["meter"]["value"] < 1
 
 
 def test_a_budget_that_is_used_up_is_said_to_be(running, project):
     Project.objects.update(budget=Decimal(1))
     Run.objects.update(version=99)
-    found = figure(project, "spent")
-    assert found["more"].startswith("over the budget of $1.00 by $")
-    assert found["meter"] == {"value": 1.0, "limit": 1}
+    assert row(project, "cost", "budget")["note"].endswith("over")
+    assert figure(project, "cost")["meter"] == {"value": 1.0, "limit": 1}
 
 
-def test_progress_counts_labels_by_people_against_the_plan(running, project):
-    found = figure(project, "progress")
-    assert (found["text"], found["unit"]) == ("1,530", "of about 4,124")
-    assert found["more"] == "73 left in the batch that is open"
+def test_labels_still_to_buy_are_those_of_the_plan_with_its_interval(running, project):
+    done, to_buy = row(project, "time", "done"), row(project, "time", "to_buy")
+    assert (done["text"], done["note"]) == ("1,530", "73 left in the batch that is open")
+    plan = running.iterations.last().plan
+    labels = plan["grid_labels"][plan["grid_b"].index(1175)] / 0.04
+    assert to_buy["text"] == f"{labels - 1530:,.0f}"
+    most = labels + (181.83 - 159.78) / 0.04 - 1530
+    assert to_buy["note"].endswith(f" to {most:,.0f}")
 
 
 def test_before_three_trainings_there_is_no_forecast(project):
     data.running(project, iterations=2)
-    assert figure(project, "forecast")["note"] == "needs 1 more training"
+    assert figure(project, "cost")["note"] == "needs 1 more training"
+    assert figure(project, "time")["note"] == "needs 1 more training"
     assert overview(project)["charts"]["cost"]["grid"] == []
 
 
@@ -168,8 +193,9 @@ def test_a_finished_run_shows_its_certificate_and_what_it_saved(project):
     found = overview(project)
     assert found["certificate"]["machine"] == "7,018"
     assert found["certificate"]["wrong_at_most"] == "433"
-    assert figure(project, "forecast")["label"] == "Saved"
-    assert figure(project, "forecast")["text"] == "$280.61"
+    assert figure(project, "cost")["label"] == "Total cost"
+    assert row(project, "cost", "saving")["note"] == "$280.61"
+    assert row(project, "quality", "wrong")["text"] == "433"
     assert found["status"]["state"] == "finished"
 
 
@@ -177,7 +203,7 @@ def test_people_label_everything_when_no_machine_set_fits(project):
     data.finished(project)
     project.run.certificate.delete()
     ProjectCounter.objects.filter(project=project).update(machine=0, residual=7_018, event_seq=999)
-    assert figure(project, "promise")["note"].startswith("every label was given by people")
+    assert figure(project, "quality")["note"].startswith("every label was given by people")
 
 
 def test_an_empty_project_asks_for_images(project):
@@ -240,7 +266,10 @@ def test_the_engines_last_decision_is_told_once(project):
     data.beat()
     data.training(project)
     status = overview(project)["status"]
-    assert status["why"].startswith("After training 6 the engine buys 163 more labels")
+    assert status["decision"] == (
+        "After training 6 the engine adds 163\u00a0images to training to make sure before it stops, "
+        "since no plan saves 1 % or more over stopping now."
+    )
 
 
 def test_labelling_without_a_worker_carries_a_warning(project):
