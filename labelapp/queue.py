@@ -273,13 +273,14 @@ def stop_requested() -> bool:
 # --- who lives ---------------------------------------------------------------------------------
 
 
-def beat() -> None:
-    """Write that this worker process lives. `worker_alive` looks for it."""
+def beat(info: dict[str, Any] | None = None) -> None:
+    """Write that this worker process lives, and how its machine is. `worker_alive` looks for it."""
     name = f"{HOST[:80]}:{os.getpid()}"
     now = timezone.now()
-    if not WorkerBeat.objects.filter(name=name).update(beat=now):
+    said = {"beat": now, "info": info or {}}
+    if not WorkerBeat.objects.filter(name=name).update(**said):
         WorkerBeat.objects.filter(beat__lt=now - timedelta(days=1)).delete()
-        WorkerBeat.objects.get_or_create(name=name, defaults={"beat": now, "started": now})
+        WorkerBeat.objects.get_or_create(name=name, defaults={**said, "started": now})
 
 
 def sign_off() -> None:

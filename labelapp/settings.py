@@ -225,6 +225,8 @@ CHANNEL_LAYERS = (
     else {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 )
 
+WORKER_WATCHED = ENV.worker_watched
+
 Q_CLUSTER = {
     "name": "mcal",
     "workers": ENV.workers,

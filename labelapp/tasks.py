@@ -14,6 +14,7 @@ from labelapp.services import (
     consensus,
     exports,
     imports,
+    jobs,
     label_issues,
     people_report,
     projects,
@@ -70,7 +71,7 @@ def _do(job: Job) -> str:
     except queue.JobCancelled:
         control.log("Cancelled.", "warning")
         if queue.finish(job, Job.State.CANCELLED):
-            _abandon(job, "it was cancelled")
+            jobs.abandon(job, "it was cancelled")
         return "cancelled"
     except Exception as error:  # noqa: BLE001 - the border of a job: any failure is reported
         return _failed(job, error, control)
@@ -93,24 +94,8 @@ def _failed(job: Job, error: Exception, control: JobControl) -> str:
 
 def _give_up(job: Job, words: str) -> str:
     if queue.finish(job, Job.State.FAILED, words):
-        _abandon(job, words)
+        jobs.abandon(job, words)
     return "failed"
-
-
-def _abandon(job: Job, words: str) -> None:
-    """Tell whoever waits for the job that it will not come; else the reconciler repeats it."""
-    if job.kind in {"train", "advance"}:
-        runs.fail(job.target, FAILURES[job.kind].format(words.rstrip(".")))
-    elif job.kind == "import":
-        imports.give_up(job.target, words)
-    elif job.kind == "export":
-        exports.give_up(job.target, words)
-
-
-FAILURES = {
-    "train": "The training failed: {}. Resume to try again.",
-    "advance": "The next step could not be computed: {}. Resume to try again.",
-}
 
 
 def _wake_trainings() -> None:

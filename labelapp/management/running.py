@@ -57,7 +57,8 @@ def run_product(
             _migrate(say)
             extra = prepare()
             _say_team_addresses(listen, say)
-            children = [_web(listen), *([_worker(listen)] if with_worker else []), *extra]
+            worker = [_worker(listen)] if with_worker else []
+            children = [_web(listen, with_worker), *worker, *extra]
             return _Product(children, say, listen).run()
     except AlreadyRunningError as holder:
         raise CommandError(
@@ -166,12 +167,14 @@ def _say_team_addresses(listen: Listen, say: Say) -> None:
     say("This is plain http: passwords can be read by whoever listens on this network.")
 
 
-def _web(listen: Listen) -> Child:
+def _web(listen: Listen, worker_watched: bool) -> Child:
+    """Return the web server; its pages say whether a worker that is missing comes back by itself."""
     options = ["--host", listen.host, "--port", str(listen.port), "--workers", "1"]
-    quiet = ["--lifespan", "off", "--log-level", "warning", "--no-access-log"]
+    quiet = ["--lifespan", "on", "--log-level", "warning", "--no-access-log"]
     program = [sys.executable, "-m", "uvicorn", "labelapp.asgi:application"]
     end = ["--timeout-graceful-shutdown", "3"]
-    return Child("web server", [*program, *options, *quiet, *end], environment(listen))
+    env = environment(listen) | {"MCAL_WORKER_WATCHED": str(worker_watched).lower()}
+    return Child("web server", [*program, *options, *quiet, *end], env)
 
 
 def _worker(listen: Listen) -> Child:

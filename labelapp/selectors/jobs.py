@@ -45,13 +45,13 @@ def _view(job: Job) -> JobView:
         state=job.state,
         progress=job.progress,
         message=job.message,
-        seconds_left=_seconds_left(job),
+        seconds_left=seconds_left(job),
         attempts=job.attempts,
         started=job.started,
     )
 
 
-def _seconds_left(job: Job) -> float | None:
+def seconds_left(job: Job) -> float | None:
     """Return the forecast as of now: it was made when the job last reported."""
     if job.seconds_left is None or job.heartbeat is None:
         return None

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 
 from labelapp import queue
+from labelapp.management import machine
 from labelapp.services import days, notify, reconcile
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _TEND_SECONDS = 1.0
 _RECONCILE_SECONDS = 60.0
 _NOTIFY_SECONDS = 1.0
 _DAYS_SECONDS = 600.0
+_MORE_SECONDS = 2.0  # when a duty says that there is more of it
 
 
 class Command(BaseCommand):
@@ -72,11 +74,11 @@ class _Stopper:
 def _watch(cluster: queue.Cluster, stopper: _Stopper) -> None:
     """Do each duty at its pace in this process' only thread, until told to stop or all is dead."""
     duties = [
-        _Duty(_BEAT_SECONDS, queue.beat),
+        _Duty(_BEAT_SECONDS, lambda: queue.beat(machine.facts())),
         _Duty(_TEND_SECONDS, cluster.tend),
         _Duty(_RECONCILE_SECONDS, reconcile.reconcile),
         _Duty(_NOTIFY_SECONDS, notify.pump),
-        _Duty(_DAYS_SECONDS, days.close_days),
+        _Duty(_DAYS_SECONDS, days.close_days, more=_MORE_SECONDS),
     ]
     while cluster.alive() and not stopper.wanted():
         for duty in duties:
@@ -91,6 +93,7 @@ class _Duty:
     seconds: float
     do: Callable[[], object]
     due: float = 0.0
+    more: float = 0.0  # seconds until the next time where it returned something
 
     def do_if_due(self) -> None:
         """Do it when its time has come."""
@@ -98,7 +101,8 @@ class _Duty:
             return
         self.due = time.monotonic() + self.seconds
         try:
-            self.do()
+            if self.do() and self.more:
+                self.due = time.monotonic() + self.more
         except Exception as error:
             # Whatever it is: a worker that ends here takes its running training with it.
             logger.exception("The worker could not do one of its duties; it tries again")
