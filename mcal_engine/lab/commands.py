@@ -14,10 +14,13 @@ from pathlib import Path
 from mcal_engine.errors import DataError, EngineError
 from mcal_engine.lab import figures, labels, recording
 from mcal_engine.lab.baselines import DELTAS
+from mcal_engine.lab.calibration import CALIBRATION
 from mcal_engine.lab.experiments import EXPERIMENTS, Outcome, Run
 from mcal_engine.lab.paper import PAPER, WITHOUT_RECORDINGS
 from mcal_engine.lab.people_runs import PEOPLE
 from mcal_engine.options import add_run_options
+
+ALL = EXPERIMENTS | PAPER | PEOPLE | CALIBRATION
 
 
 def main(arguments: list[str]) -> int:
@@ -26,10 +29,14 @@ def main(arguments: list[str]) -> int:
     try:
         if not options.out.is_dir():
             raise DataError(f"there is no folder {options.out}")
-        if not options.recording and options.name not in {*WITHOUT_RECORDINGS, "crowd"}:
+        if not options.recording and options.name not in {
+            *WITHOUT_RECORDINGS,
+            *CALIBRATION,
+            "crowd",
+        }:
             raise DataError("this experiment replays recordings: name them by --recording")
         runs = [_run(path, options.data) for path in options.recording]
-        _keep((EXPERIMENTS | PAPER | PEOPLE)[options.name](runs, options), options, arguments)
+        _keep(ALL[options.name](runs, options), options, arguments)
     except EngineError as error:
         sys.stderr.write(f"mcal_engine experiment: {error} [{error.code}]\n")
         return 2
@@ -44,8 +51,16 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("name", choices=sorted(EXPERIMENTS | PAPER | PEOPLE))
+    add("name", choices=sorted(ALL))
     add("--recording", type=Path, nargs="+", default=(), metavar="FILE.npz")
+    add(
+        "--results",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="PATH",
+        help="calibration: files of simulate --json, or their folder",
+    )
     add("--out", type=Path, required=True, metavar="FOLDER")
     add("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
     add("--figures", action=argparse.BooleanOptionalAction, default=True)
