@@ -71,6 +71,7 @@ def _training_failed(payload: Payload) -> Words:
 
 def _as_sentence(text: str) -> str:
     text = text.strip()
+    text = text[:1].upper() + text[1:]
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 
 
