@@ -72,6 +72,8 @@ ACTIONS: dict[str, Words] = {
     "webhook.created": gettext_lazy("made a webhook"),
     "webhook.changed": gettext_lazy("changed a webhook"),
     "webhook.deleted": gettext_lazy("removed a webhook"),
+    "webhook.secret_shown": gettext_lazy("looked at a webhook's secret"),
+    "webhook.secret_changed": gettext_lazy("made a new secret for a webhook"),
 }
 """What somebody did, after their name. A code without words is shown as it is."""
 
