@@ -12,5 +12,8 @@ class LabelAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from labelapp import checks  # noqa: F401, PLC0415 - Django's checks register on import
+        """Register the system checks, and who hears of committed events."""
+        from labelapp import checks, events  # noqa: F401, PLC0415 - checks register on import
+        from labelapp.live import wake  # noqa: PLC0415
+
+        events.hearers.append(wake.announce)

@@ -6,6 +6,8 @@ and appear in commit order: call `record` as the LAST statement of a transaction
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -59,7 +61,17 @@ def record(project_id: int, type_: str, payload: dict[str, Any] | None = None) -
         raise transaction.TransactionManagementError("events are recorded inside a transaction")
     seq = _next_seq(project_id)
     Event.objects.create(project_id=project_id, seq=seq, type=type_, payload=payload or {})
+    transaction.on_commit(partial(_committed, project_id), robust=True)
     return seq
+
+
+hearers: list[Callable[[int], None]] = []
+"""Called with the project's key after each commit: whatever wakes up who waits for events."""
+
+
+def _committed(project_id: int) -> None:
+    for hear in hearers:
+        hear(project_id)
 
 
 def _next_seq(project_id: int) -> int:

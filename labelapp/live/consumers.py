@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import Any
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
@@ -40,13 +39,14 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
         """Let in who may see the dashboard, and begin to send."""
         await self.accept()
         user, pid = self.scope["user"], self.scope["url_route"]["kwargs"]["pid"]
-        project_id = await database_sync_to_async(reads.viewable_project)(user, pid)
-        if project_id is None:
+        found = await database_sync_to_async(reads.viewable_project)(user, pid)
+        if found is None:
             await self.close(GONE)
             return
         session = self.scope.get("session")
         key = session.session_key if session is not None else None
-        self.listener = Listener(project_id, user.pk, key, self._language())
+        project_id, role = found
+        self.listener = Listener(project_id, user.pk, key, self._language(), role)
         self.sender = asyncio.create_task(self._serve(self.listener))
 
     async def disconnect(self, code: int) -> None:
@@ -95,5 +95,15 @@ class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channe
         given = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("since", [""])
         return int(given[0]) if given[0].isdecimal() and len(given[0]) < 19 else latest
 
-    async def _say(self, message: Message | dict[str, Any]) -> None:
-        await self.send(text_data=json.dumps(message, separators=(",", ":")))
+    async def _say(self, message: Message) -> None:
+        await self.send(text_data=_encoded(message))
+
+
+_LAST: list[tuple[Message, str]] = []
+
+
+def _encoded(message: Message) -> str:
+    """Return the message as JSON; what goes to many sockets is encoded once."""
+    if not _LAST or _LAST[0][0] is not message:
+        _LAST[:] = [(message, json.dumps(message, separators=(",", ":")))]
+    return _LAST[0][1]

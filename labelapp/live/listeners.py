@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+from labelapp.rights import Role
+
 MOST_EVENTS = 200
 
 Message = dict[str, Any]
@@ -23,6 +25,7 @@ class Listener:
     user_id: int
     session_key: str | None = None
     language: str = "en"
+    role: str = Role.OWNER
     closed: int | None = None
     _begun: bool = False
     _pending: Message | None = None

@@ -25,9 +25,14 @@ from labelapp.live.fragments import render
 from labelapp.models import Membership, Project, ProjectCounter, User
 from labelapp.rights import Right, Role, may
 from labelapp.selectors.dashboard import events_since, overview
+from labelapp.selectors.jobs import worker_alive
 from labelapp.selectors.projects import access
 
 Version = tuple[int, int]
+Key = tuple[int, int, str | None]
+
+MOVING = {"training", "deciding", "importing"}
+"""States that go on without an event."""
 
 VIEWERS = [role.value for role in Role if may(role, Right.VIEW_DASHBOARD)]
 
@@ -40,16 +45,18 @@ class View:
     html: dict[str, str]
     data: dict[str, Any]
     events: list[dict[str, Any]]
+    moving: bool  # it changes without an event: people are at work, a job runs
 
 
-def viewable_project(user: User | AnonymousUser, public_id: str) -> int | None:
-    """Return the project's key if this person may see its dashboard."""
+def viewable_project(user: User | AnonymousUser, public_id: str) -> tuple[int, str] | None:
+    """Return the project's key and this person's role if they may see its dashboard."""
     if not isinstance(user, User):
         return None
     try:
-        return access(user, public_id, Right.VIEW_DASHBOARD).project.pk
+        found = access(user, public_id, Right.VIEW_DASHBOARD)
     except AppError:
         return None
+    return found.project.pk, found.role
 
 
 def versions(project_ids: Iterable[int]) -> dict[int, Version]:
@@ -62,19 +69,28 @@ def versions(project_ids: Iterable[int]) -> dict[int, Version]:
     return {project_id: (seq, answers) for project_id, seq, answers in rows}
 
 
-def view(project_id: int, language: str, since: int | None) -> View | None:
-    """Return what pages in this language show now, with the events after `since`.
+def worker_lives() -> bool:
+    """Tell whether a worker gave a sign of life."""
+    return worker_alive()
+
+
+def view(project_id: int, language: str, role: str, since: int | None) -> View | None:
+    """Return what pages of this role in this language show now, with the events after `since`.
 
     None when the project is gone.
     """
-    project = Project.objects.filter(pk=project_id).first()
-    if project is None:
-        return None
-    with translation.override(language):
-        found = overview(project)
+    with translation.override(language), suppress(Project.DoesNotExist):
+        found = overview(Project(pk=project_id), role)
         seq = int(found["seq"])
-        events = [] if since is None else events_since(project_id, since, seq)
-        return View(seq, render(found), found["charts"], events)
+        currency = found["project"]["currency"]
+        events = [] if since is None else events_since(project_id, since, seq, currency=currency)
+        return View(seq, render(found), found["charts"], events, _moves(found))
+    return None
+
+
+def _moves(found: dict[str, Any]) -> bool:
+    state, people = found["status"], found["people"]
+    return bool(state["job"] or people["per_minute"]) or state["state"] in MOVING
 
 
 def language_of(user: User, cookie: str, accepted: str) -> str:
@@ -90,15 +106,21 @@ def language_of(user: User, cookie: str, accepted: str) -> str:
 
 
 def events_in(language: str, project_id: int, since: int, until: int) -> list[dict[str, Any]]:
-    """Return the events after `since` up to `until`, in this language."""
+    """Return the events after `since` up to `until`, in this language; none is one query less."""
+    if since >= until:
+        return []
     with translation.override(language):
-        return events_since(project_id, since, until)
+        currency = Project.objects.values_list("currency", flat=True).get(pk=project_id)
+        return events_since(project_id, since, until, currency=currency)
 
 
-def still_allowed(keys: Iterable[tuple[int, int, str | None]]) -> set[tuple[int, int, str | None]]:
-    """Return those (project, user, session) that may still look: member, active, signed in."""
+def still_allowed(keys: Iterable[Key]) -> dict[Key, str]:
+    """Return the roles of those (project, user, session) that may still look.
+
+    Members whose role sees the dashboard, active, signed in.
+    """
     keys = set(keys)
-    members = set(
+    rows = (
         Membership.objects.filter(
             project_id__in={key[0] for key in keys},
             user_id__in={key[1] for key in keys},
@@ -106,11 +128,14 @@ def still_allowed(keys: Iterable[tuple[int, int, str | None]]) -> set[tuple[int,
             role__in=VIEWERS,
         )
         .exclude(project__status=Project.Status.DELETING)
-        .values_list("project_id", "user_id")
+        .values_list("project_id", "user_id", "role")
     )
-    found = {key for key in keys if key[:2] in members}
+    roles = {(project_id, user_id): role for project_id, user_id, role in rows}
+    found = {key for key in keys if key[:2] in roles}
     people = User.objects.in_bulk({key[1] for key in found})
-    return {key for key in found if key[2] is None or _signed_in(people[key[1]], key[2])}
+    return {
+        key: roles[key[:2]] for key in found if key[2] is None or _signed_in(people[key[1]], key[2])
+    }
 
 
 def _signed_in(user: User, session_key: str) -> bool:

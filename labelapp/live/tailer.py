@@ -1,43 +1,60 @@
 """One task per web process that watches the projects with open pages and tells those pages.
 
-It asks the counters of all watched projects in one query every half second, reads new events
-once, renders once per project and language, and hands the changed parts to every socket: 200 open
-dashboards cost what one costs. It runs only while somebody listens.
+It asks the counters of all watched projects in one narrow query five times a second, and at once
+when `wake` says that something was committed; it reads new events once, renders once per project,
+language and role, and hands the changed parts to every socket: 200 open dashboards cost what one
+costs. It runs only while somebody listens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
 
-from labelapp.live import reads
+from labelapp.live import reads, wake
 from labelapp.live.listeners import Listener, Message
 
 logger = logging.getLogger(__name__)
 
-POLL = 0.5  # seconds; so a page hears at most twice a second
-LOOK_AGAIN = 4.0  # without a change: people's pace, a worker that died
+POLL = 0.2  # seconds
+ANSWERS = 0.5  # between looks while only answers come in
+LOOK_AGAIN = 4.0  # without a change, where something moves: people at work, a training
+LOOK_IDLE = 60.0  # where nothing moves: the date drifts
+CHECK_WORKER = 4.0
 CHECK_ACCESS = 30.0
 LONGEST_PAUSE = 10.0  # after errors
+RECENT = 1.0  # a view this young is given to who just came
 GONE = 4404
+AGAIN = 4001  # another role: the page comes back and hears as what it is now
 
 
 @dataclass
 class Feed:
-    """One watched project in one language: what its pages show, and who looks."""
+    """One watched project in one language for one role: what its pages show, and who looks."""
 
     project_id: int
     language: str
+    role: str
     listeners: set[Listener] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     version: reads.Version | None = None
     view: reads.View | None = None
     looked: float = 0.0
+
+    def is_due(self, version: reads.Version) -> bool:
+        """Tell whether to look now: an event at once, answers not too often, else now and then."""
+        age = monotonic() - self.looked
+        if self.version is None or version[0] != self.version[0]:
+            return True
+        if version != self.version:
+            return age >= ANSWERS
+        return age > (LOOK_AGAIN if self.view is None or self.view.moving else LOOK_IDLE)
 
     def snapshot(self) -> Message:
         """Return all of the view, for a page that just connected. Events are added by the caller."""
@@ -66,9 +83,11 @@ class Tailer:
     """Watches for one event loop. Use `tailer()`."""
 
     def __init__(self) -> None:
-        self.feeds: dict[tuple[int, str], Feed] = {}
+        self.feeds: dict[tuple[int, str, str], Feed] = {}
         self._task: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
         self._checked = 0.0
+        self._worker: tuple[float, bool | None] = (0.0, None)
 
     @property
     def running(self) -> bool:
@@ -80,7 +99,7 @@ class Tailer:
         feed = self.feeds.setdefault(_feed(listener), Feed(*_feed(listener)))
         feed.listeners.add(listener)
         self._start()
-        if feed.view is None or monotonic() - feed.looked > POLL:
+        if feed.view is None or monotonic() - feed.looked > RECENT:
             await self._look(feed)
         if feed.view is None:
             return None
@@ -96,14 +115,23 @@ class Tailer:
             if not feed.listeners:
                 del self.feeds[_feed(listener)]
 
+    def wake(self) -> None:
+        """Look now: something was committed. Called in the loop."""
+        self._woken.set()
+
     def _start(self) -> None:
         if not self.running:
             self._checked = monotonic()
             self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
+        with wake.heard(self.wake):
+            await self._watch()
+
+    async def _watch(self) -> None:
         pause = POLL
         while self.feeds:
+            self._woken.clear()
             try:
                 await self.tick()
                 pause = POLL
@@ -111,18 +139,20 @@ class Tailer:
                 # Whatever went wrong, the pages must hear again later.
                 logger.exception("the live channel could not read; it tries again")
                 pause = min(2 * pause, LONGEST_PAUSE)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), pause)
 
     async def tick(self) -> None:
         """Look once: tell what changed, close whom it no longer concerns."""
         current = await database_sync_to_async(reads.versions)(
             {feed.project_id for feed in self.feeds.values()}
         )
+        other_worker = await self._worker_changed()
         for feed in list(self.feeds.values()):
             version = current.get(feed.project_id)
             if version is None:
-                _close(feed.listeners)
-            elif version != feed.version or monotonic() - feed.looked > LOOK_AGAIN:
+                _close(feed.listeners, GONE)
+            elif other_worker or feed.is_due(version):
                 feed.version = version
                 await self._look(feed)
         if monotonic() - self._checked > CHECK_ACCESS:
@@ -131,30 +161,42 @@ class Tailer:
     async def _look(self, feed: Feed) -> None:
         async with feed.lock:
             since = feed.view.seq if feed.view else None
-            new = await database_sync_to_async(reads.view)(feed.project_id, feed.language, since)
+            new = await database_sync_to_async(reads.view)(
+                feed.project_id, feed.language, feed.role, since
+            )
             feed.looked = monotonic()
             if new is not None:
                 feed.replace(new)
 
+    async def _worker_changed(self) -> bool:
+        """Tell whether the last worker has died, or the first one come, since the last look."""
+        looked, known = self._worker
+        if monotonic() - looked < CHECK_WORKER:
+            return False
+        alive = await database_sync_to_async(reads.worker_lives)()
+        self._worker = monotonic(), alive
+        return known is not None and alive != known
+
     async def check_access(self) -> None:
-        """Close the sockets of people who left, were deactivated, or signed out."""
+        """Close the sockets of people who left, were deactivated, signed out, or changed role."""
         self._checked = monotonic()
         everybody = [listener for feed in self.feeds.values() for listener in feed.listeners]
-        allowed = await database_sync_to_async(reads.still_allowed)(_key(one) for one in everybody)
-        _close({listener for listener in everybody if _key(listener) not in allowed})
+        roles = await database_sync_to_async(reads.still_allowed)(_key(one) for one in everybody)
+        _close({one for one in everybody if _key(one) not in roles}, GONE)
+        _close({one for one in everybody if roles.get(_key(one), one.role) != one.role}, AGAIN)
 
 
 def _key(listener: Listener) -> tuple[int, int, str | None]:
     return listener.project_id, listener.user_id, listener.session_key
 
 
-def _feed(listener: Listener) -> tuple[int, str]:
-    return listener.project_id, listener.language
+def _feed(listener: Listener) -> tuple[int, str, str]:
+    return listener.project_id, listener.language, listener.role
 
 
-def _close(listeners: set[Listener]) -> None:
+def _close(listeners: set[Listener], code: int) -> None:
     for listener in listeners:
-        listener.close(GONE)
+        listener.close(code)
 
 
 _TAILERS: WeakKeyDictionary[asyncio.AbstractEventLoop, Tailer] = WeakKeyDictionary()
