@@ -12,7 +12,13 @@ from labelapp.management import doctor, doctor_data
 from labelapp.management.doctor import Check, Finding, Level, fail
 
 _MACHINE: list[Check] = [doctor.python, doctor.packages, doctor.folder, doctor.database]
-_DATA: list[Check] = [doctor.worker, doctor.jobs, doctor_data.counters, doctor_data.files]
+_DATA: list[Check] = [
+    doctor.worker,
+    doctor.jobs,
+    doctor_data.counters,
+    doctor_data.days,
+    doctor_data.files,
+]
 
 
 class Command(BaseCommand):
