@@ -13,10 +13,11 @@ from channels.routing import URLRouter
 from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError
 
+from labelapp import events
 from labelapp.live import reads, tailer
 from labelapp.live.fragments import FRAGMENTS, render
 from labelapp.live.routing import websocket_urlpatterns
-from labelapp.models import Membership, Project, ProjectCounter, User
+from labelapp.models import Membership, Project, ProjectCounter, User, WorkerBeat
 from labelapp.selectors.dashboard import overview
 from tests.app import dashboard_data as data
 
@@ -102,7 +103,7 @@ async def test_a_page_gets_a_snapshot_first(cast, project, run):
         message = await page.hear()
     assert message["type"] == "snapshot"
     assert set(message["html"]) == set(FRAGMENTS)
-    assert set(message["data"]) == {"curves", "cost", "margins", "history"}
+    assert set(message["data"]) == {"cost", "history"}
     assert message["seq"] == await later(seq_of)(project)
     assert message["events"] == []
 
@@ -181,7 +182,7 @@ async def test_a_load_with_later_events_equals_a_fresh_load_later(cast, project,
         await later(data.open_batch)(run, data.RECORDED["bought"][8])
         await page.hear_until(await later(seq_of)(project))
         await asyncio.sleep(0.2)
-    fresh = await later(overview)(project)
+    fresh = await later(overview)(project, "manager")
     assert page.data == fresh["charts"]
     assert page.html == await later(render)(fresh)
 
@@ -203,6 +204,7 @@ async def test_no_event_is_told_twice_or_lost_over_a_reconnect(cast, project, ru
 
 async def test_a_burst_of_events_comes_in_few_messages(cast, project, run, monkeypatch):
     monkeypatch.setattr(tailer, "POLL", 0.5)
+    monkeypatch.setattr(events, "hearers", [])
     start = await later(seq_of)(project)
     async with Page(cast.manager, project, since=start) as page:
         await page.hear()
@@ -276,17 +278,58 @@ async def test_a_deactivated_person_is_closed_and_others_stay(cast, project, run
 
 async def test_a_session_that_ended_is_closed(cast, project, run):
     key = (project.pk, cast.manager.pk, "no-such-session")
-    assert await later(reads.still_allowed)([key]) == set()
-    assert await later(reads.still_allowed)([(*key[:2], None)]) == {(*key[:2], None)}
+    assert await later(reads.still_allowed)([key]) == {}
+    free = (*key[:2], None)
+    assert await later(reads.still_allowed)([free]) == {free: "manager"}
 
 
 async def test_a_session_of_before_a_new_password_is_closed(cast, project, run, sign_in):
     client = await later(sign_in)(cast.manager)
     key = (project.pk, cast.manager.pk, client.cookies["sessionid"].value)
-    assert await later(reads.still_allowed)([key]) == {key}
+    assert await later(reads.still_allowed)([key]) == {key: "manager"}
     cast.manager.set_password("another horse battery")
     await later(cast.manager.save)()
-    assert await later(reads.still_allowed)([key]) == set()
+    assert await later(reads.still_allowed)([key]) == {}
+
+
+async def test_a_viewer_hears_all_but_the_buttons(cast, project, run):
+    viewer = Membership.objects.filter(user=cast.second_annotator)
+    await later(viewer.update)(role="viewer")
+    async with Page(cast.second_annotator, project) as page, Page(cast.manager, project) as other:
+        await page.hear()
+        await other.hear()
+        await later(data.say)(project, "run.paused")
+        await page.hear()
+    assert "button" in other.html["actions"]
+    assert page.html["actions"].strip() == ""
+    assert page.html["figures"] == other.html["figures"]
+
+
+async def test_who_gets_another_role_comes_back_as_that(cast, project, run, monkeypatch):
+    monkeypatch.setattr(tailer, "CHECK_ACCESS", 0.1)
+    async with Page(cast.manager, project) as page:
+        await page.hear()
+        await later(Membership.objects.filter(user=cast.manager).update)(role="viewer")
+        assert await page.close_code() == tailer.AGAIN
+
+
+async def test_a_commit_wakes_the_page_long_before_the_poll(cast, project, run, monkeypatch):
+    monkeypatch.setattr(tailer, "POLL", 30.0)
+    async with Page(cast.manager, project) as page:
+        await page.hear()
+        await later(data.say)(project, "run.paused")
+        assert (await page.hear())["events"][0]["type"] == "run.paused"
+
+
+async def test_a_worker_that_dies_shows_on_a_page_where_nothing_else_happens(
+    cast, project, run, monkeypatch
+):
+    monkeypatch.setattr(tailer, "CHECK_WORKER", 0.1)
+    async with Page(cast.manager, project) as page:
+        await page.hear()
+        await asyncio.sleep(0.3)
+        await later(WorkerBeat.objects.all().delete)()
+        assert "No worker is running" in (await page.hear())["html"]["status"]
 
 
 async def test_pages_of_a_deleted_project_are_closed(cast, project, run):
