@@ -53,8 +53,9 @@ function remember(asked) {
 
 /** The newest question wins: an answer to an older one is never shown. */
 async function ask(asked) {
-  if (place.dataset.query === asked) return;
   underWay?.abort();
+  place.removeAttribute("aria-busy");
+  if (place.dataset.query === asked) return;
   const mine = new AbortController();
   underWay = mine;
   place.setAttribute("aria-busy", "true");
