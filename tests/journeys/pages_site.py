@@ -63,13 +63,14 @@ def fill() -> dict[str, object]:
     invitation = _people(shapes, owner)
     _guidelines(shapes, owner)
     _quality(shapes, owner)
+    hook = _news(shapes, owner)
     client = Client()
     client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     sessions = {**facts["sessions"], "olga": client.cookies["sessionid"].value}
     return {
         "project": shapes.public_id,
         "sessions": sessions,
-        "pages": _pages(shapes, going, over, fresh, problems, invitation),
+        "pages": _pages(shapes, going, over, fresh, problems, invitation, hook),
     }
 
 
@@ -183,19 +184,48 @@ def _quality(project, owner) -> None:
     )
 
 
-def _pages(shapes, going, over, fresh, problems: int, invitation: str) -> dict[str, list[str]]:
+def _news(project, owner) -> int:
+    """Make news of every kind and a webhook with a log."""
+    from django.db import transaction  # noqa: PLC0415
+
+    from labelapp.models import Delivery, Webhook  # noqa: PLC0415
+    from labelapp.services.notify_tell import News, tell  # noqa: PLC0415
+
+    moved = {"before": 412.0, "after": 448.2, "low": 420, "high": 470, "currency": "USD"}
+    money = {"level": 0.8, "spent": 812.4, "budget": 1000, "currency": "USD"}
+    with transaction.atomic():
+        for kind, facts in {
+            "batch_ready": {"size": 120},
+            "forecast_moved": moved,
+            "budget": money,
+            "worker_missing": {"jobs": 2},
+            "run_failed": {"message": "The training failed: no memory."},
+        }.items():
+            tell(project, News(kind, f"made-up:{kind}", facts))
+    hook = Webhook.objects.create(
+        project=project, url="https://hooks.example.org/x", kinds=["budget"], created_by=owner
+    )
+    for state, error in (("sent", ""), ("failed", "timeout|"), ("waiting", "")):
+        Delivery.objects.create(
+            webhook=hook, key=state, kind="budget", body="{}", state=state, error=error
+        )
+    return hook.pk
+
+
+def _pages(shapes, going, over, fresh, problems: int, invitation: str, hook: int):
     """Return addresses: of strangers, of an annotator, of the owner."""
     base = f"/p/{shapes.public_id}/"
     owner = [
         *("", "images/", "guidelines/", "guidelines/?edit", "people/", "settings/", "export/"),
         *("label/", "grid/", "verify/", "review/", "quality/", "quality/gold/", "queue/"),
         *("quality/rules/", f"images/imports/{problems}/problems/"),
+        *("notifications/", "webhooks/", f"webhooks/{hook}/"),
     ]
     return {
         "": ["/accounts/login/", "/accounts/password/reset/", f"/invite/{invitation}/", "/x/"],
         "ann": ["/", "/me/", f"{base}label/", f"{base}guidelines/"],
         "olga": [
-            *("/", "/projects/new/", "/people/", "/me/", "/me/settings/"),
+            *("/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/me/notifications/"),
             *("/accounts/password/change/", "/accounts/logout/"),
             *(base + rest for rest in owner),
             *(f"/p/{project.public_id}/" for project in (going, over, fresh)),
