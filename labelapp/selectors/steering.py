@@ -188,7 +188,9 @@ def obstacle(known: Known, what: str) -> str:
     if what == "reopen":
         return "" if run.finished is not None else "not_finished"
     if run.finished is not None:
-        return "finished"
+        return "" if what == "images" else "finished"
+    if what == "pause":
+        return ""
     if ends:
         return "chosen"
     if what in WISHES and run.wish == what:

@@ -22,11 +22,11 @@ from labelapp.models import Project, Run, SteeringAction
 from labelapp.rights import Right
 from labelapp.selectors import steering as found
 from labelapp.selectors.projects import Access
+from labelapp.selectors.steering_reasons import OBSTACLES, TOO_LATE
 from labelapp.selectors.stored_words import stored_words
 from labelapp.services import ahead, audit, runs
 from labelapp.services.leases import one_writer
 from labelapp.services.steering_cut import Cut, cut
-from labelapp.services.steering_words import OBSTACLES, TOO_LATE
 from labelapp.services.terms import Method
 
 State = dict[str, Any]

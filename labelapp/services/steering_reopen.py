@@ -41,6 +41,7 @@ from labelapp.models import (
 from labelapp.orders import Frozen, Step
 from labelapp.selectors import steering as found
 from labelapp.selectors.projects import Access
+from labelapp.selectors.steering_reasons import TOO_LATE
 from labelapp.selectors.stored_words import stored_words
 from labelapp.services import ahead, model_files, runs
 from labelapp.services.ahead import worked_on
@@ -48,7 +49,6 @@ from labelapp.services.batches import CHUNK, chunks, images_of
 from labelapp.services.image_files import media_path, write_media
 from labelapp.services.leases import NO_LEASE, one_writer
 from labelapp.services.steering import mark_undone, moved, ready, write
-from labelapp.services.steering_words import TOO_LATE
 
 COUNTED = ("train", "test", "audit", "residual", "ahead", "machine")
 

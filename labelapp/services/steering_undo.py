@@ -11,11 +11,11 @@ from labelapp.models import Project, Run, SteeringAction
 from labelapp.rights import Right
 from labelapp.selectors import steering as found
 from labelapp.selectors.projects import Access
+from labelapp.selectors.steering_reasons import TOO_LATE
 from labelapp.services import steering_reopen
 from labelapp.services.leases import one_writer
 from labelapp.services.steering import Methods, claim, computed, go_on, mark_undone
 from labelapp.services.steering_cut import Cut, cut
-from labelapp.services.steering_words import TOO_LATE
 
 
 def undo(*, access: Access, action_id: int) -> SteeringAction:

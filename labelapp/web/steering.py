@@ -2,6 +2,215 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from collections.abc import Callable
+from typing import Any
 
-urlpatterns: list[URLPattern] = []
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_GET, require_POST
+
+from labelapp import choices
+from labelapp.errors import AppError
+from labelapp.models import Project
+from labelapp.rights import Right
+from labelapp.selectors import steering as found
+from labelapp.selectors import steering_words as words
+from labelapp.selectors.projects import Access
+from labelapp.services import steering, steering_reopen, steering_undo
+from labelapp.web.base import project_page
+
+
+def _options(names: dict[str, str]) -> list[tuple[str, str]]:
+    return [(name, _(text)) for name, text in names.items()]
+
+
+class MethodsForm(forms.Form):
+    """Networks, what people label next, and how often the model may train."""
+
+    arch = forms.ChoiceField(
+        label=gettext_lazy("Network"), choices=lambda: _options(choices.ARCHITECTURES)
+    )
+    rivals = forms.MultipleChoiceField(
+        required=False,
+        label=gettext_lazy("Networks that race with it"),
+        choices=lambda: _options(choices.ARCHITECTURES),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    acquisition = forms.ChoiceField(
+        label=gettext_lazy("What people label next"), choices=lambda: _options(choices.ACQUISITIONS)
+    )
+    certainty = forms.ChoiceField(
+        label=gettext_lazy("What the machine is sure of"),
+        choices=lambda: _options(choices.CERTAINTIES),
+    )
+    max_rounds = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=1000,
+        label=gettext_lazy("Trainings at most"),
+        help_text=gettext_lazy("Those of the past count. Empty: as many as pay off, up to 30."),
+    )
+
+    @classmethod
+    def of(cls, project: Project) -> MethodsForm:
+        """Return the form with the project's methods."""
+        now = steering.Methods.of(project)
+        return cls(initial={name: getattr(now, name) for name in cls.base_fields})
+
+    def methods(self) -> steering.Methods:
+        """Return what was chosen."""
+        data = dict(self.cleaned_data)
+        return steering.Methods(**data | {"rivals": tuple(data["rivals"])})
+
+
+class ReopenForm(forms.Form):
+    """The share of wrong labels from now on, as people write it."""
+
+    epsilon = forms.FloatField(
+        label=gettext_lazy("Wrong labels allowed, at most"),
+        widget=forms.NumberInput(attrs={"step": "any", "min": "0", "max": "100"}),
+    )
+
+
+@require_GET
+@project_page(Right.STEER)
+def project_steer(request: HttpRequest, access: Access) -> HttpResponse:
+    """Show what can be asked of the run, what each would cost, and what was asked before."""
+    return _page(request, access)
+
+
+def _page(
+    request: HttpRequest,
+    access: Access,
+    *,
+    methods: MethodsForm | None = None,
+    reopen: ReopenForm | None = None,
+) -> HttpResponse:
+    known = found.gather(access.project)
+    history, standing = words.done(known, found.history(access.project))
+    percent = {"epsilon": f"{access.project.epsilon * 100:.10g}"}
+    over = known.run is not None and known.run.finished is not None
+    context = {
+        "access": access,
+        "active": "settings",
+        "version": known.version,
+        "started": known.run is not None,
+        "wish": words.wish(known),
+        "cards": words.cards(known) if known.run is not None else [],
+        "methods": None if known.run is None or over else words.methods_card(known),
+        "methods_form": methods or MethodsForm.of(access.project),
+        "reopen_form": reopen or ReopenForm(initial=percent),
+        "history": history,
+        "standing": standing,
+    }
+    bad = any(form is not None and form.errors for form in (methods, reopen))
+    return render(request, "steering/page.html", context, status=400 if bad else 200)
+
+
+@require_POST
+@project_page(Right.STEER)
+def steer_ask(request: HttpRequest, access: Access) -> HttpResponse:
+    """Ask for an end of the run: `what` is stop, audit or by_hand."""
+    what = request.POST.get("what", "")
+    said = {
+        "stop": _("The run stops with the next step."),
+        "audit": _("The run stops with the next step, and the audit follows."),
+        "by_hand": _("People label the rest."),
+    }
+    if what not in said:
+        return redirect("project_steer", access.project.public_id)
+    return _do(
+        request,
+        access,
+        lambda: steering.ask(access=access, what=what, version=_version(request)),
+        said[what],
+    )
+
+
+@require_POST
+@project_page(Right.STEER)
+def steer_methods(request: HttpRequest, access: Access) -> HttpResponse:
+    """Change the networks, the choice of images, the number of trainings."""
+    form = MethodsForm(request.POST)
+    if not form.is_valid():
+        return _page(request, access, methods=form)
+    try:
+        methods, version = form.methods(), _version(request)
+        steering.change_methods(access=access, methods=methods, version=version)
+    except AppError as error:
+        return _refused(request, access, error, methods=form)
+    messages.success(request, _("Saved. What is trained and asked next follows it."))
+    return redirect("project_steer", access.project.public_id)
+
+
+@require_POST
+@project_page(Right.STEER)
+def steer_reopen(request: HttpRequest, access: Access) -> HttpResponse:
+    """Open a finished project again."""
+    form = ReopenForm(request.POST)
+    if not form.is_valid():
+        return _page(request, access, reopen=form)
+    epsilon = form.cleaned_data["epsilon"] / 100
+    try:
+        steering_reopen.reopen(access=access, version=_version(request), epsilon=epsilon)
+    except AppError as error:
+        return _refused(request, access, error, reopen=form)
+    messages.success(request, _("The project is open again; the machine's labels are withdrawn."))
+    return redirect("project_steer", access.project.public_id)
+
+
+@require_POST
+@project_page(Right.STEER)
+def steer_undo(request: HttpRequest, access: Access, action_id: int) -> HttpResponse:
+    """Take the newest action back."""
+    return _do(
+        request,
+        access,
+        lambda: steering_undo.undo(access=access, action_id=action_id),
+        _("Taken back: the run goes on as if it had not been asked."),
+    )
+
+
+def _version(request: HttpRequest) -> int:
+    """Return the version of the run that the page was about; no number is no version."""
+    sent = request.POST.get("version", "")
+    return int(sent) if sent.isdecimal() and len(sent) < 10 else -1
+
+
+def _do(
+    request: HttpRequest, access: Access, service: Callable[[], object], said: str
+) -> HttpResponse:
+    try:
+        service()
+    except AppError as error:
+        messages.error(request, error.message, extra_tags=error.code)
+    else:
+        messages.success(request, said)
+    return redirect("project_steer", access.project.public_id)
+
+
+def _refused(request: HttpRequest, access: Access, error: AppError, **shown: Any) -> HttpResponse:
+    """Say what is wrong: beside its field where there is one, else above the newest figures."""
+    form = next(iter(shown.values()))
+    fields = {name: text for name, text in error.fields.items() if name in form.fields}
+    if not fields:
+        messages.error(request, error.message, extra_tags=error.code)
+        return redirect("project_steer", access.project.public_id)
+    for name, text in fields.items():
+        form.add_error(name, str(text))
+    return _page(request, access, **shown)
+
+
+_PAGE = "p/<str:pid>/steer/"
+urlpatterns: list[URLPattern] = [
+    path(_PAGE, project_steer, name="project_steer"),
+    path(f"{_PAGE}ask/", steer_ask, name="steer_ask"),
+    path(f"{_PAGE}methods/", steer_methods, name="steer_methods"),
+    path(f"{_PAGE}reopen/", steer_reopen, name="steer_reopen"),
+    path(f"{_PAGE}<int:action_id>/undo/", steer_undo, name="steer_undo"),
+]
