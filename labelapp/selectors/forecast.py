@@ -68,7 +68,11 @@ def forecast_page(project: Project) -> Page:
     totals["rows"] = [row | _total_words(row, facts.currency) for row in totals["rows"]]
     for line in race["lines"]:
         line["name"] = words.arch_words(line["arch"])
-    return _page(facts, "forecast", pictures_, said) | {"totals": totals, "race": rows, "alone": not rows}
+    return _page(facts, "forecast", pictures_, said) | {
+        "totals": totals,
+        "race": rows,
+        "alone": not rows,
+    }
 
 
 def _total_words(row: dict[str, Any], currency: str) -> dict[str, str]:
@@ -122,7 +126,7 @@ def mistakes_page(project: Project) -> list[dict[str, Any]]:
 
 def ledger_page(project: Project) -> Page:
     """Return the money by day, purpose, person and machine."""
-    facts = gather(project)
+    facts = gather(project, trainings=False)
     lines = ledger.days(project, facts.spent)
     days = [_day(facts, day, parts) for day, parts in ledger.by_day(lines).items()]
     shown = days[-SHOWN_DAYS:]
@@ -141,7 +145,8 @@ def ledger_page(project: Project) -> Page:
         "machines": [_machine(facts, row) for row in machines],
     }
     pictures_ = {"days": _bars(facts, shown)}
-    return _page(facts, "ledger", pictures_, {"days": words.ledger(facts, found)}) | found
+    page = _page(facts, "ledger", pictures_, {"days": words.ledger(facts, found)}) | found
+    return page | {"needs": "" if facts.run else page["needs"]}
 
 
 def _page(facts: Facts, name: str, pictures_: dict[str, Any], said: dict[str, str]) -> Page:

@@ -92,7 +92,7 @@ def _count_on(project_id: int, known: _Known) -> None:
     """Look at the next labels; the last of them make the count whole."""
     begin = time.monotonic()
     rows = _part(project_id, known.place)
-    part, seen = known.part or {}, 0
+    part, seen = {} if known.part is None else known.part, 0
     for index, source, number, last in rows:
         part[index, source] = part.get((index, source), 0) + number
         known.place, seen = max(known.place, last), seen + number

@@ -120,7 +120,7 @@ def epsilon(facts: Facts, points: list[Data]) -> str:
     else:
         said = gettext("With a limit of %(limit)s today's model may label %(n)s of %(m)s images.")
     more = next(
-        (p for p in points if p["epsilon"] >= 1.5 * limit and p["size"] > now["size"]), None
+        (p for p in points if p["epsilon"] >= 1.4 * limit and p["size"] > now["size"]), None
     )
     text = said % words
     if more is None:

@@ -11,12 +11,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path
-from django.utils.translation import gettext as _
+from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET
 
 from labelapp import engine_forecast
-from labelapp.errors import NotFoundError
 from labelapp.formats.csv_labels import escape
 from labelapp.models import Project, Run
 from labelapp.rights import Right
@@ -34,6 +32,11 @@ _PAGES: dict[str, Callable[[Project], dict[str, Any]]] = {
     "machine": forecast.machine_page,
     "ledger": forecast.ledger_page,
 }
+_DATA = {
+    "forecast": "forecast_data",
+    "machine": "forecast_machine_data",
+    "ledger": "forecast_ledger_data",
+}
 _FRAGMENTS = {"forecast": ("totals", "race"), "machine": ("classes",), "ledger": ("ledger",)}
 """Each is `templates/forecast/_<name>.html` inside an element with `data-live="<name>"`."""
 
@@ -44,6 +47,7 @@ def _show(request: HttpRequest, access: Access, name: str) -> HttpResponse:
         "active": "forecast",
         "part": name,
         "page": _PAGES[name](access.project),
+        "data_url": reverse(_DATA[name], args=[access.project.public_id]),
     }
     return render(request, f"forecast/{name}.html", context)
 
@@ -73,8 +77,6 @@ def forecast_ledger_page(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Right.VIEW_DASHBOARD)
 def forecast_data(request: HttpRequest, access: Access, page: str) -> HttpResponse:
     """Return every number of a page; with `live`, the page's parts if that version is old."""
-    if page not in _PAGES:
-        raise NotFoundError(_("There is no such page."))
     shown = request.GET.get("live")
     if shown is not None and page != "machine" and shown == version_of(access.project):
         return HttpResponse(status=204)
@@ -97,7 +99,7 @@ def forecast_epsilon(request: HttpRequest, access: Access) -> JsonResponse:
     """Return what today's model would label under other limits; the engine computes it."""
     del request
     project = access.project
-    facts = gather(project)
+    facts = gather(project, trainings=False)
     run: Run | None = facts.run
     points = (
         [] if run is None else engine_forecast.by_epsilon(run, project.public_id, project.epsilon)
@@ -173,5 +175,8 @@ urlpatterns: list[URLPattern] = [
     path(f"{_PAGE}ledger.csv", forecast_ledger_csv, name="forecast_ledger_csv"),
     path(f"{_PAGE}classes.csv", forecast_classes_csv, name="forecast_classes_csv"),
     path(f"{_PAGE}epsilon.json", forecast_epsilon, name="forecast_epsilon"),
-    path(f"{_PAGE}<str:page>.json", forecast_data, name="forecast_data"),
+    *(
+        path(f"{_PAGE}{page}.json", forecast_data, {"page": page}, name=_DATA[page])
+        for page in _PAGES
+    ),
 ]

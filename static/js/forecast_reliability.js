@@ -61,6 +61,7 @@ export const reliability = {
         for (const bin of bins) {
           pen.point(bin.sure, bin.share, bin.low, bin.high, theme.test, { size: bin.count < 10 ? 2.5 : 4, hollow: bin.count < 10 });
         }
+        if (pen.box.width < 360 * pen.ratio) return; // no room for words
         const middle = first + (1 - first) * 0.32;
         pen.text(gettext("exactly as sure as right"), pen.x(middle), pen.y(middle) - 14 * pen.ratio, theme.muted, { align: "right" });
         pen.text(gettext("test images per bar"), pen.x(first), pen.y(0) - STRIP * pen.box.height - 6 * pen.ratio, theme.muted, { pad: 4 });

@@ -1,0 +1,430 @@
+"""The forecast pages' figures: closed forms on hand-made rows, and the ledger to the cent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from math import isclose, sqrt
+
+import numpy as np
+import pytest
+from django.db import transaction
+
+from labelapp.models import (
+    DaysClosed,
+    GoldItem,
+    Iteration,
+    Label,
+    LabelBatch,
+    LedgerDay,
+    LedgerEntry,
+    ModelVersion,
+    Project,
+    ProjectCounter,
+    Run,
+)
+from labelapp.models import TestMark as Mark
+from labelapp.selectors import (
+    forecast,
+    forecast_classes,
+    forecast_confidence,
+    forecast_counts,
+    forecast_history,
+    forecast_ledger,
+    forecast_pictures,
+    predictions,
+)
+from labelapp.selectors.forecast_counts import Counts
+from labelapp.selectors.forecast_facts import Facts, gather
+from tests.app import dashboard_data as data
+from tests.app.conftest import add_images, make_cast, make_project
+
+NAMES = {0: "circle", 1: "square", 2: "star"}
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    for module in (forecast_history, forecast_ledger, forecast_counts, predictions):
+        module.forget()
+
+
+# --- confidence ----------------------------------------------------------------------------------
+
+
+def profile(rows):
+    """Rows of (people's class, machine's class, confidence)."""
+    return {
+        "seq": list(range(len(rows))),
+        "label": [row[0] for row in rows],
+        "pred": [row[1] for row in rows],
+        "margin": [row[2] for row in rows],
+        "confidence": [row[2] for row in rows],
+    }
+
+
+def test_the_calibration_error_is_the_mean_gap_of_the_bins():
+    # 4 images at 0.75, 3 right: no gap; 6 at 0.95, 3 right: 6 x |0.5 - 0.95| / 10
+    sure = [0.75] * 4 + [0.95] * 6
+    right = [True] * 3 + [False] + [True] * 3 + [False] * 3
+    assert isclose(forecast_confidence.calibration_error(sure, right), 0.27)
+    assert forecast_confidence.calibration_error([], []) == 0.0
+    assert forecast_confidence.calibration_error([1.0], [True]) == 0.0
+
+
+def test_the_reliability_diagram_counts_each_image_once_with_its_wilson_interval():
+    rows = [(0, 0, 0.95)] * 8 + [(0, 1, 0.95)] * 2 + [(1, 1, 0.55)] * 5 + [(2, 2, 1.0)]
+    found = forecast_confidence.reliability(profile(rows), threshold=0.9)
+    assert sum(one["count"] for one in found["bins"]) == found["n"] == 16
+    last = found["bins"][9]
+    assert (last["count"], last["right"]) == (11, 9)
+    n, p, z = 11, 9 / 11, 1.959963984540054
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    assert last["low"] == pytest.approx(middle - half, abs=1e-5)
+    assert last["high"] == pytest.approx(middle + half, abs=1e-5)
+    assert (found["above"]["count"], found["above"]["right"]) == (11, 9)
+    assert found["calibration"]["low"] <= found["calibration"]["error"]
+    assert found["bins"][0]["share"] is None
+
+
+def test_a_perfectly_calibrated_machine_is_within_chance_and_a_boaster_is_not():
+    sure = [0.5 + k / 1000 for k in range(500)]
+    honest = [(k * 37 % 500) / 500 < value for k, value in enumerate(sure)]
+    found = forecast_confidence.calibration(sure, honest)
+    assert found.error <= found.chance_high
+    boast = forecast_confidence.calibration([0.99] * 400, [k % 2 == 0 for k in range(400)])
+    assert boast.error == pytest.approx(0.49)
+    assert boast.low > boast.chance_high
+
+
+def test_a_training_without_confidences_draws_nothing():
+    old = {"label": [0], "pred": [0], "confidence": []}
+    assert forecast_confidence.reliability(old, 0.5)["bins"] == []
+    assert forecast_confidence.reliability({}, None)["bins"] == []
+
+
+# --- classes -------------------------------------------------------------------------------------
+
+
+def made_up(rows, **more) -> Facts:
+    project = Project(public_id="abc", certificate="test_set")
+    return Facts(project, ProjectCounter(), None, profile=profile(rows), **more)
+
+
+def test_confusions_errors_recall_and_precision_by_hand():
+    rows = [(0, 0, 0.9)] * 6 + [(0, 1, 0.9)] * 3 + [(0, 2, 0.9)] + [(1, 1, 0.9)] * 5
+    facts = made_up(rows)
+    table = {(0, "human"): 12, (0, "machine"): 8, (2, "machine"): 4}
+    found = forecast_classes.class_rows(facts, NAMES, Counts(table, 24, 24, None))
+    first, *rest = found
+    assert (first["name"], first["images"], first["people"], first["machine"]) == (
+        *("circle", 20, 12, 8),
+    )
+    assert (first["tests"], first["wrong"], first["recall"], first["precision"]) == (10, 4, 0.6, 1)
+    assert [(one["pred_name"], one["count"]) for one in first["mistakes"]] == [
+        ("square", 3),
+        ("star", 1),
+    ]
+    square = next(row for row in rest if row["name"] == "square")
+    assert (square["recall"], square["precision"]) == (1.0, 5 / 8)
+    star = next(row for row in rest if row["name"] == "star")
+    assert (star["error"], star["precision"], star["images"]) == (None, 0.0, 4)
+    pairs = forecast_classes.pairs_of(facts.profile)
+    assert pairs == Counter({(0, 0): 6, (0, 1): 3, (0, 2): 1, (1, 1): 5})
+    assert forecast_classes.confusions(pairs) == [((0, 1), 3), ((0, 2), 1)]
+    drawn = forecast_classes.matrix(facts, NAMES)
+    counts = [[cell["count"] for cell in row["cells"]] for row in drawn["rows"]]
+    assert counts == [[6, 3, 1], [0, 5, 0], [0, 0, 0]]
+    assert "label=0" in drawn["rows"][0]["cells"][1]["url"]
+    assert "guess=1" in drawn["rows"][0]["cells"][1]["url"]
+
+
+def test_beyond_thirty_classes_there_is_a_list():
+    facts = made_up([(k, (k + 1) % 40, 0.9) for k in range(40)])
+    assert forecast_classes.matrix(facts, {k: str(k) for k in range(40)}) is None
+    assert len(forecast_classes.top_confusions(facts, {})) == 40
+
+
+# --- history -------------------------------------------------------------------------------------
+
+
+def test_a_curve_is_read_straight_on_logarithmic_axes():
+    assert forecast_history.at_size([100, 400], [0.4, 0.1], 200) == pytest.approx(0.2)
+    assert forecast_history.at_size([100, 400], [0.4, 0.1], 100) == pytest.approx(0.4)
+    assert forecast_history.at_size([100, 400], [0.4, 0.1], 400) == pytest.approx(0.1)
+
+
+def test_the_band_of_a_forecast_is_widened_by_the_luck_of_the_test_set():
+    record = {
+        "number": 4,
+        "train_size": 200,
+        "test_counts": [0] * 19 + [100],
+        "test_errors": [0] * 19 + [26],
+    }
+    lines = [[0.2, 0.2], [0.17, 0.17], [0.24, 0.24]]
+    row = forecast_history._foreseen([100, 400], lines, record, 19)
+    luck = 1.2815515655446004**2 * 0.2 * 0.8 / 100
+    assert row["low"] == pytest.approx(0.2 - sqrt(0.03**2 + luck), abs=1e-5)
+    assert row["high"] == pytest.approx(0.2 + sqrt(0.04**2 + luck), abs=1e-5)
+    assert row["held"]
+    assert not forecast_history._foreseen(
+        [100, 400], lines, record | {"test_errors": [0] * 19 + [27]}, 19
+    )["held"]
+    assert forecast_history._foreseen([300, 400], lines, record, 19) is None
+
+
+# --- rows of a project ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup, django_db_blocker):
+    """A running project whose rows no test changes for the next."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        cast = make_cast()
+        project = make_project(cast)
+        run = data.running(project, iterations=7)
+        yield cast, project, run
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def rows(world, db):
+    """The world; what a test changes is taken back."""
+    return world
+
+
+def test_earlier_forecasts_are_judged_by_the_newest(rows):
+    _cast, project, _run = rows
+    page = forecast.forecast_page(project)
+    totals = page["totals"]
+    assert [row["number"] for row in totals["rows"]] == [3, 4, 5, 6, 7]
+    truth = totals["rows"][-1]["value"]
+    assert (totals["final"], totals["truth"], totals["judged"]) == (False, truth, 4)
+    assert totals["held80"] == sum(
+        row["low80"] - 0.005 <= truth <= row["high80"] + 0.005 for row in totals["rows"][:-1]
+    )
+    assert page["charts"]["foresight"]["rows"]  # plans 3 and 6 kept their curves
+    assert {row["number"] for row in page["charts"]["foresight"]["rows"]} == {4, 7}
+    assert all(page["said"][key] for key in ("curves", "cost", "history", "sizes", "foresight"))
+
+
+def spend(project, *entries):
+    """Book (day, purpose, person, labels, amount); the counter follows."""
+    known = LedgerEntry.objects.filter(project=project).count()
+    for place, (day, purpose, user, quantity, amount) in enumerate(entries):
+        LedgerEntry.objects.create(
+            project=project,
+            key=f"training:{known}:net{place}" if purpose == "compute" else f"a:{known}:{place}",
+            purpose=purpose,
+            quantity=Decimal(quantity),
+            unit_price=Decimal("0.04"),
+            amount=Decimal(amount),
+            user=user,
+            created=datetime(2026, 3, day, 12, tzinfo=UTC),
+        )
+    column = {True: "compute_spend", False: "label_spend"}
+    counter = ProjectCounter.objects.get(project=project)
+    for _day, purpose, _user, _quantity, amount in entries:
+        name = column[purpose == "compute"]
+        setattr(counter, name, getattr(counter, name) + Decimal(amount))
+    counter.save()
+
+
+@pytest.fixture
+def money(rows):
+    """A second project with bookings of two days, the first one closed."""
+    cast, _project, _run = rows
+    project = make_project(cast)
+    ann, ben = cast.annotator, cast.second_annotator
+    spend(
+        project,
+        (1, "test", ann, "3", "0.120001"),
+        (1, "test", ben, "2", "0.08"),
+        (1, "compute", None, "0.5", "1.8"),
+        (2, "ahead", ann, "4", "0.16"),
+    )
+    return cast, project
+
+
+def read(project):
+    spent = gather(project).spent
+    return forecast_ledger.days(project, spent), spent
+
+
+def test_days_add_up_to_the_ledger_to_the_cent(money):
+    cast, project = money
+    lines, spent = read(project)
+    assert forecast_ledger.total(lines.values()).amount == spent == Decimal("2.160001")
+    days = forecast_ledger.by_day(lines)
+    assert list(days) == [date(2026, 3, 1), date(2026, 3, 2)]
+    assert days[date(2026, 3, 1)]["test"].amount == Decimal("0.200001")
+    assert {k: line.amount for k, line in forecast_ledger.by_person(lines).items()} == {
+        cast.annotator.pk: Decimal("0.280001"),
+        cast.second_annotator.pk: Decimal("0.08"),
+    }
+    assert [(row["arch"], row["line"].amount) for row in forecast_ledger.by_machine(project)] == [
+        ("net2", Decimal("1.8"))
+    ]
+    # booked over from ahead to the training set: nothing is charged, nobody is paid twice
+    spend(project, (2, "ahead", None, "-4", "-0.16"), (2, "train", None, "4", "0.16"))
+    page = forecast.ledger_page(project)
+    assert page["charts"]["days"]["groups"]["train"] == [0.0, pytest.approx(0.16)]
+    assert [row["name"] for row in page["people"]] == ["Ann", "Ben"]
+    assert page["total"] == "$2.16"
+
+
+def test_closed_days_are_read_from_their_sums_and_new_entries_once(
+    money, django_assert_max_num_queries
+):
+    cast, project = money
+    for line in (
+        ("test", cast.annotator, 3, "0.120001"),
+        ("test", cast.second_annotator, 2, "0.08"),
+        ("compute", None, "0.5", "1.8"),
+    ):
+        LedgerDay.objects.create(
+            project=project,
+            day=date(2026, 3, 1),
+            purpose=line[0],
+            user=line[1],
+            entries=1,
+            quantity=Decimal(line[2]),
+            amount=Decimal(line[3]),
+        )
+    DaysClosed.objects.create(project=project, ledger=date(2026, 3, 1))
+    # what the sums say stands, even where the entries themselves were archived
+    LedgerEntry.objects.filter(
+        project=project, created__lt=datetime(2026, 3, 2, tzinfo=UTC)
+    ).delete()
+    lines, spent = read(project)
+    assert forecast_ledger.total(lines.values()).amount == spent
+    spend(project, (2, "train", cast.annotator, "1", "0.04"))
+    spent = gather(project).spent
+    with django_assert_max_num_queries(2):
+        lines = forecast_ledger.days(project, spent)
+    assert forecast_ledger.total(lines.values()).amount == spent == Decimal("2.200001")
+    late = LedgerEntry.objects.filter(project=project).order_by("-pk")[0]
+    spend(project, (2, "train", cast.annotator, "1", "0.04"))
+    # one that committed after a later number had been read: found by the counter's sum
+    LedgerEntry.objects.filter(pk=late.pk).update(created=late.created - timedelta(hours=2))
+    assert forecast_ledger.total(read(project)[0].values()).amount == Decimal("2.240001")
+
+
+def test_the_ledgers_file_has_every_entry(money):
+    _cast, project = money
+    head, *lines = list(forecast_ledger.entries_csv(project))
+    assert head[0] == "time"
+    assert sum(line[4] for line in lines) == Decimal("2.160001")
+    assert [line[6] for line in lines] == ["Ann", "Ben", "", "Ann"]
+
+
+def label(project, image, index, purpose="train", batch=None, source="human"):
+    return Label(
+        image=image,
+        project=project,
+        seq=image.seq,
+        class_index=index,
+        source=source,
+        purpose=purpose,
+        batch=batch,
+    )
+
+
+def test_labels_are_counted_in_parts_and_again_when_they_changed(rows, monkeypatch):
+    cast, *_ = rows
+    project = make_project(cast)
+    images = add_images(project, 25)
+    Label.objects.bulk_create(
+        [
+            label(project, im, im.seq % 3, source="machine" if im.seq % 2 else "human")
+            for im in images
+        ]
+    )
+    monkeypatch.setattr(forecast_counts, "PART", 10)
+    counter = ProjectCounter.objects.get(project=project)
+    seen = [forecast_counts.counts(project, counter) for _look in range(3)]
+    assert [found.whole for found in seen] == [False, False, True]
+    assert [found.seen for found in seen] == [10, 20, 25]
+    truth = Counter((im.seq % 3, "machine" if im.seq % 2 else "human") for im in images)
+    assert seen[-1].table == truth
+    Label.objects.filter(seq=0, project=project).update(class_index=2)
+    counter.answers += 1
+    assert forecast_counts.counts(project, counter).table == truth  # not at once again
+    monkeypatch.setattr(forecast_counts.time, "monotonic", lambda: 1e9)
+    found = [forecast_counts.counts(project, counter) for _look in range(3)][-1]
+    assert found.of_class(2, "human") == truth[2, "human"] + 1
+
+
+# --- pictures: what may be shown while the run goes on ---------------------------------------------
+
+
+@pytest.fixture
+def mistaken(rows, settings):
+    """Ten images that people call circle and the newest model square, in different standings."""
+    cast, *_ = rows
+    project = make_project(cast)
+    images = add_images(project, 10)
+    run = Run.objects.create(
+        project=project, n=10, config={}, state={}, waiting_for="", request_kind="label"
+    )
+    folder = settings.MEDIA_ROOT / "models" / "m"
+    folder.mkdir(parents=True)
+    np.save(folder / "pred.npy", np.ones(10, dtype=np.uint16))
+    model = ModelVersion.objects.create(
+        run=run, iteration=2, arch="cnn_small", folder="models/m", sha256="0" * 64
+    )
+    Iteration.objects.create(
+        run=run,
+        number=2,
+        train_size=4,
+        delta=2,
+        record={"train_size": 4},
+        seconds=1,
+        dollars=1,
+        model=model,
+        profile={"seq": [9], "label": [0], "pred": [1], "confidence": [0.9]},
+    )
+    purposes = {0: "train", 1: "train", 2: "audit", 3: "ahead", 4: "train", 5: "train"}
+    for seq, purpose in purposes.items():
+        batch = LabelBatch.objects.create(
+            run=run,
+            project=project,
+            request_id=f"r{seq}",
+            purpose=purpose,
+            size=1,
+            remaining=0,
+            iteration=1 if seq == 5 else 2,
+        )
+        label(project, images[seq], 0, purpose, batch).save()
+    label(project, images[9], 0, "test").save()
+    Mark.objects.create(run=run, image=images[1], seq=1)
+    Mark.objects.create(run=run, image=images[9], seq=9)
+    GoldItem.objects.create(
+        project=project,
+        image=images[4],
+        label_class=project.classes.get(index=0),
+        source="uploaded",
+    )
+    return project
+
+
+def seqs(project):
+    return sorted(forecast_pictures.pictures(gather(project), [(0, 1), (1, 0)]).get((0, 1), []))
+
+
+def test_no_test_audit_gold_or_learnt_image_stands_behind_a_mistake(mistaken):
+    # 0 and 3 joined after the training; 1 is marked, 2 audited, 4 gold, 5 was learnt from
+    assert seqs(mistaken) == [0, 3]
+
+
+def test_where_predictions_are_never_shown_no_mistake_has_pictures(mistaken):
+    Project.objects.filter(pk=mistaken.pk).update(predictions=False)
+    mistaken.refresh_from_db()
+    assert seqs(mistaken) == []
+
+
+def test_when_the_run_has_ended_everything_is_shown(mistaken):
+    mistaken.status = Project.Status.FINISHED
+    mistaken.save()
+    assert seqs(mistaken) == [0, 1, 2, 3, 4, 9]
