@@ -7,15 +7,16 @@ people counts for both of them on the day of the later one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Sum
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Sum, Value, When
 
-from labelapp.models import Answer, GoldResult, LedgerEntry
+from labelapp.models import Answer, LedgerEntry
 
 CENTS = Decimal("0.000001")  # SQLite adds up in floats
 
@@ -42,10 +43,10 @@ class DayWork:
         return any(getattr(self, one.name) for one in fields(DayWork))
 
 
-def span(day: date, days: int = 1) -> tuple[datetime, datetime]:
-    """Return the beginning of a day (UTC), and of the day so many later."""
+def span(day: date) -> tuple[datetime, datetime]:
+    """Return the beginning of a day (UTC) and of the next one."""
     start = datetime.combine(day, time(), UTC)
-    return start, start + timedelta(days=days)
+    return start, start + timedelta(days=1)
 
 
 def people_of(project_id: int) -> list[int]:
@@ -62,61 +63,67 @@ def people_of(project_id: int) -> list[int]:
 
 
 def work_between(
-    project_id: int, people: Iterable[int], start: datetime, end: datetime
-) -> dict[int, DayWork]:
-    """Return what these people did from start up to end. Four statements over ranges of indexes."""
-    work: dict[int, DayWork] = {user: DayWork() for user in people}
-    if not work:
+    project_id: int, people: Iterable[int], first: date, last: date
+) -> dict[tuple[int, date], DayWork]:
+    """Return what these people did on one day, or on two that follow one another, by day.
+
+    Two statements over ranges of the index (project, user, created).
+    """
+    work: dict[tuple[int, date], DayWork] = defaultdict(DayWork)
+    ids = list(people)
+    if not ids:
         return {}
+    (start, _next), (noon, end) = span(first), span(last)
+    by_day = Case(When(created__gte=noon, then=Value(1)), default=Value(0))
     when = {"project_id": project_id, "created__gte": start, "created__lt": end}
-    rows: Any = Answer.objects.filter(user_id__in=list(work), **when).values("user_id")
-    for row in rows.annotate(
-        given=Count("pk", filter=Q(kind=Answer.Kind.CLASS)),
+    mine: Any = Answer.objects.filter(user_id__in=ids, **when).annotate(late=by_day)
+    for row in _answers(mine, noon, end):
+        one = work[row["user_id"], last if row["late"] else first]
+        one.answers, one.skips, one.active_ms = row["given"], row["skips"], row["ms"] or 0
+        one.gold, one.gold_right = row["gold"], row["good"]
+    for row in _pairs(mine):
+        for user in (row["user_id"], row["other"]):
+            one = work[user, last if row["late"] else first]
+            one.compared += row["n"]
+            one.agreed += row["same"]
+    return {key: one for key, one in work.items() if one}
+
+
+def _answers(mine: Any, noon: datetime, end: datetime) -> Any:
+    """Count classes that stand at the end of their day, skips, time and gold."""
+    later = Answer.objects.filter(pk=OuterRef("superseded_by"))
+    replaced = Exists(later.filter(created__lt=noon)) | (
+        Q(created__gte=noon) & Exists(later.filter(created__lt=end))
+    )
+    classes = Q(kind=Answer.Kind.CLASS)
+    stands = classes & (Q(superseded_by=None) | ~replaced)
+    rows = mine.values("user_id", "late").annotate(
+        given=Count("pk", filter=stands),
         skips=Count("pk", filter=Q(kind__in=[Answer.Kind.SKIP, Answer.Kind.UNSURE])),
         ms=Sum("active_ms"),
-    ).order_by():
-        one = work[row["user_id"]]
-        one.answers, one.skips, one.active_ms = row["given"], row["skips"], row["ms"] or 0
-    _take_off_replaced(work, when, end)
-    results: Any = GoldResult.objects.filter(user_id__in=list(work), **when).values("user_id")
-    for row in results.annotate(n=Count("pk"), good=Count("pk", filter=Q(right=True))).order_by():
-        work[row["user_id"]].gold, work[row["user_id"]].gold_right = row["n"], row["good"]
-    _add_pairs(work, when)
-    return {user: one for user, one in work.items() if one}
+        gold=Count("gold_result"),
+        good=Count("gold_result", filter=Q(gold_result__right=True)),
+    )
+    return rows.order_by()
 
 
-def _take_off_replaced(work: dict[int, DayWork], when: dict[str, Any], end: datetime) -> None:
-    """Take off the classes that were corrected or taken back before the end of the span."""
-    later = Answer.objects.filter(pk=OuterRef("superseded_by"), created__lt=end)
-    given = Answer.objects.filter(user_id__in=list(work), kind=Answer.Kind.CLASS, **when)
-    replaced: Any = given.filter(superseded_by__isnull=False).filter(Exists(later))
-    for row in replaced.values("user_id").annotate(n=Count("pk")).order_by():
-        work[row["user_id"]].answers -= row["n"]
-
-
-def _add_pairs(work: dict[int, DayWork], when: dict[str, Any]) -> None:
+def _pairs(mine: Any) -> Any:
     """Compare each standing answer with those that others gave to the image before it."""
-    mine = {"kind": Answer.Kind.CLASS, "superseded_by": None}
+    stands = {"kind": Answer.Kind.CLASS, "superseded_by": None}
     others = Q(image__answers__user_id__lt=F("user_id")) | Q(
         image__answers__user_id__gt=F("user_id")
     )
-    pairs: Any = Answer.objects.filter(
+    pairs = mine.filter(
         others,
-        user_id__in=list(work),
-        **mine,
-        **when,
+        **stands,
         image__answers__created__lt=F("created"),
-        **{f"image__answers__{name}": value for name, value in mine.items()},
+        **{f"image__answers__{name}": value for name, value in stands.items()},
     ).exclude(batch__purpose="gold")
-    rows = pairs.values("user_id", other=F("image__answers__user_id")).annotate(
+    rows = pairs.values("user_id", "late", other=F("image__answers__user_id")).annotate(
         n=Count("pk"),
         same=Count("pk", filter=Q(label_class_id=F("image__answers__label_class_id"))),
     )
-    for row in rows.order_by():
-        for user in (row["user_id"], row["other"]):
-            one = work.setdefault(user, DayWork())
-            one.compared += row["n"]
-            one.agreed += row["same"]
+    return rows.order_by()
 
 
 # --- money ----------------------------------------------------------------------------------------
@@ -124,8 +131,9 @@ def _add_pairs(work: dict[int, DayWork], when: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Booked:
-    """What was booked for one purpose and person in a span of time."""
+    """What was booked for one purpose and person on one day."""
 
+    day: date
     purpose: str
     user: int | None
     entries: int
@@ -133,21 +141,23 @@ class Booked:
     amount: Decimal
 
 
-def booked_between(project_id: int, start: datetime, end: datetime) -> list[Booked]:
-    """Return the sums of the ledger from start up to end, by purpose and person."""
+def booked_between(project_id: int, first: date, last: date) -> list[Booked]:
+    """Return the sums of the ledger on one day, or on two, by day, purpose and person."""
+    (start, _next), (noon, end) = span(first), span(last)
     entries: Any = LedgerEntry.objects.filter(
         project_id=project_id, created__gte=start, created__lt=end
-    )
-    rows = entries.values("purpose", "user_id").annotate(
+    ).annotate(late=Case(When(created__gte=noon, then=Value(1)), default=Value(0)))
+    rows = entries.values("late", "purpose", "user_id").annotate(
         n=Count("pk"), labels=Sum("quantity"), money=Sum("amount")
     )
     return [
         Booked(
+            last if row["late"] else first,
             row["purpose"],
             row["user_id"],
             row["n"],
             Decimal(row["labels"]).quantize(CENTS),
             Decimal(row["money"]).quantize(CENTS),
         )
-        for row in rows.order_by("purpose", "user_id")
+        for row in rows.order_by("late", "purpose", "user_id")
     ]

@@ -111,7 +111,7 @@ class _Ledger(_Part):
                 quantity=one.quantity,
                 amount=one.amount,
             )
-            for one in booked_between(self.project_id, *span(day))
+            for one in booked_between(self.project_id, day, day)
         ]
         return partial(LedgerDay.objects.bulk_create, rows)
 
@@ -130,9 +130,9 @@ class _Work(_Part):
         return answers.values_list("created", flat=True).first()
 
     def sum(self, day: date) -> Callable[[], object]:
-        found = work_between(self.project_id, people_of(self.project_id), *span(day))
+        found = work_between(self.project_id, people_of(self.project_id), day, day)
         rows = [
             WorkDay(project_id=self.project_id, user_id=user, day=day, **vars(work))
-            for user, work in sorted(found.items())
+            for (user, _day), work in sorted(found.items())
         ]
         return partial(WorkDay.objects.bulk_create, rows)
