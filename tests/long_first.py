@@ -20,6 +20,7 @@ LONG = (
     "tasks/test_several_networks.py",
     "tasks/test_ahead_training.py",
     "tasks/test_change_during_audit.py",
+    "web/test_rights.py",
     "management/test_up.py",
     "management/test_supervisor.py",
     "services/test_labelling_stateful.py",

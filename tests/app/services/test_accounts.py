@@ -96,9 +96,22 @@ def test_sessions_of_a_deactivated_person_do_not_come_back(cast, boss, sign_in):
 
 
 def test_a_deactivated_person_loses_the_links_they_made(cast, project, boss, token):
+    Membership.objects.filter(user=cast.manager).update(role="owner")
     accounts.deactivate(actor=boss, user_id=cast.owner.pk)
     with pytest.raises(ExpiredError):
         accounts.join_with_new_account(token=token, **NEW)
+
+
+def test_the_only_owner_of_a_project_stays(cast, project, boss):
+    with pytest.raises(ConflictError, match="only owner of: Shapes"):
+        accounts.deactivate(actor=boss, user_id=cast.owner.pk)
+    assert User.objects.get(pk=cast.owner.pk).is_active
+
+
+def test_of_two_owners_of_the_installation_one_may_go(cast, boss):
+    second = User.objects.create_superuser("second@example.org", "x")
+    accounts.deactivate(actor=boss, user_id=second.pk)
+    assert not User.objects.get(pk=second.pk).is_active
 
 
 def test_the_owner_does_not_deactivate_himself(boss):

@@ -13,8 +13,10 @@ from labelapp.errors import (
     NotFoundError,
 )
 from labelapp.models import AuditLog, Event, Invitation, Membership, Task
+from labelapp.rights import RIGHTS
 from labelapp.selectors.people import assignable_roles, invitation_for, members
 from labelapp.selectors.projects import access
+from labelapp.selectors.role_table import ROLES, role_table
 from labelapp.services import pauses, people
 
 
@@ -235,6 +237,7 @@ def test_managers_make_reviewers_and_owners_come_first(cast, project):
     assert [str(role) for role in assignable_roles(manager)] == [
         "annotator",
         "reviewer",
+        "viewer",
         "manager",
     ]
     people.change_role(access=manager, user_id=cast.annotator.pk, role="reviewer")
@@ -266,3 +269,27 @@ def test_annotators_pause_nobody(cast, project):
         pauses.resume(access=ann, user_id=cast.annotator.pk)
     with pytest.raises(NotFoundError):
         pauses.pause(access=access(cast.owner, project.public_id), user_id=cast.outsider.pk)
+
+
+def test_a_viewer_looks_on_and_no_link_takes_that_away(cast, project, owner):
+    people.accept_invitation(user=cast.outsider, token=invite(owner, "viewer"))
+    found = access(cast.outsider, project.public_id)
+    assert found.rights == {"view_dashboard", "browse"}
+    token = invite(owner, "annotator")  # labels, but sees no costs: neither more nor less
+    assert not people.accept_invitation(user=cast.outsider, token=token).changed
+    people.accept_invitation(user=cast.outsider, token=invite(owner, "manager"))
+    assert role_of(project, cast.outsider) == "manager"
+
+
+def test_the_table_of_roles_says_what_the_rights_say():
+    columns = zip(*(row.cells for row in role_table()), strict=True)
+    counts = [sum(cells) for cells in columns]
+    assert counts == [len(RIGHTS[role]) for role in ROLES]
+
+
+def test_an_invitation_for_an_address_is_for_that_address(cast, project, owner):
+    email = cast.outsider.email
+    token = people.create_invitation(access=owner, role="annotator", email=email)[1]
+    with pytest.raises(ForbiddenError, match="sent to"):
+        people.accept_invitation(user=cast.second_annotator, token=token)
+    assert people.accept_invitation(user=cast.outsider, token=token).changed

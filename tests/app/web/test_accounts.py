@@ -143,10 +143,11 @@ def test_a_person_is_brought_back(cast, boss, sign_in):
     assert sign_in_form(Client(), "ann@example.org").url == "/"
 
 
-def test_the_only_owner_of_a_project_is_missed(cast, project, boss, sign_in):
+def test_the_only_owner_of_a_project_stays(cast, project, boss, sign_in):
     client = sign_in(boss)
     client.post(reverse("account_deactivate", args=[cast.owner.pk]))
     assert "only owner of: Shapes" in client.get("/people/").text
+    assert User.objects.get(pk=cast.owner.pk).is_active
 
 
 def test_a_reset_link_is_shown_once_and_works_once(cast, boss, sign_in):

@@ -12,28 +12,6 @@ from labelapp.models import Invitation, Project
 from tests.app.conftest import PASSWORD
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
-FOR_ANNOTATORS = {
-    "project",  # sends them on to the labelling page
-    "project_label",
-    "label_guidelines",
-    "project_guidelines",
-    "image_display",
-    "project_leave",
-    "api_project",
-    "api_tasks",
-    "api_answers",
-    "api_heartbeat",
-    "api_comments",
-    "api_similar",
-    "api_verify",
-    "api_verify_keep",
-    "api_verify_page",
-    "image_full",
-    "image_thumb",
-    "project_grid",
-    "project_verify",
-}
-"""All that somebody who labels may ask for in a project."""
 
 
 @pytest.fixture(autouse=True)
@@ -85,28 +63,21 @@ def owner(cast, project) -> Client:
     return client
 
 
-@pytest.mark.parametrize("name", names())
-def test_no_address_changes_anything_without_the_csrf_token(cast, project, name):
+def test_no_address_changes_anything_without_the_csrf_token(cast, project):
     client = Client(enforce_csrf_checks=True)
     client.force_login(cast.owner, backend=BACKEND)
-    for method in (client.post, client.put, client.patch, client.delete):
-        assert method(address(name, project.public_id)).status_code in {403, 404, 405}
+    for name in names():
+        for method in (client.post, client.put, client.patch, client.delete):
+            code = method(address(name, project.public_id)).status_code
+            assert code in {403, 404, 405}, name
 
 
-@pytest.mark.parametrize("name", sorted(set(names(with_argument="pid")) - FOR_ANNOTATORS))
-def test_annotators_get_nothing_but_their_work(cast, project, images, sign_in, name):
-    client = sign_in(cast.annotator)
-    url = address(name, project.public_id)
-    codes = [client.get(url).status_code, client.post(url).status_code]
-    assert 403 in codes
-    assert set(codes) <= {403, 404, 405}
-
-
-@pytest.mark.parametrize("name", numbered())
-def test_a_number_beyond_all_databases_is_not_found(owner, project, name):
-    url = address(name, project.public_id, 10**30)
+def test_a_number_beyond_all_databases_is_not_found(owner, project):
     form = {"role": "annotator", "expected": "1"}
-    assert {owner.get(url).status_code, owner.post(url, form).status_code} <= {400, 404, 405}
+    for name in numbered():
+        url = address(name, project.public_id, 10**30)
+        codes = {owner.get(url).status_code, owner.post(url, form).status_code}
+        assert codes <= {400, 404, 405}, name
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ A new route is covered the moment it exists: nobody has to remember to list it.
 
 from __future__ import annotations
 
-import pytest
 from django.urls import URLPattern, get_resolver, reverse
 from django.urls.resolvers import URLResolver
 
@@ -48,36 +47,31 @@ def test_every_route_of_a_project_has_a_name():
     assert len(project_routes()) >= 15
 
 
-@pytest.mark.parametrize("name", project_routes())
-def test_an_outsider_sees_nothing(name, project, cast, sign_in):
+def test_an_outsider_cannot_tell_a_hidden_project_from_none(project, cast, sign_in):
     client = sign_in(cast.outsider)
-    seen = {ask(client, method, address(name, project.public_id)) for method in ("get", "post")}
-    assert 404 in seen
-    assert seen <= {404, 405}
+    for name in project_routes():
+        for method in ("get", "post"):
+            real = ask(client, method, address(name, project.public_id))
+            assert real == ask(client, method, address(name, "nosuchproject")), name
+            assert real in {404, 405}, name
 
 
-@pytest.mark.parametrize("name", project_routes())
-def test_an_outsider_cannot_tell_a_hidden_project_from_none(name, project, cast, sign_in):
-    client = sign_in(cast.outsider)
-    for method in ("get", "post"):
-        real = ask(client, method, address(name, project.public_id))
-        assert real == ask(client, method, address(name, "nosuchproject"))
-
-
-@pytest.mark.parametrize("name", project_routes())
-def test_nobody_signed_out_gets_in(name, project, client):
-    for method in ("get", "post"):
-        assert ask(client, method, address(name, project.public_id)) in {302, 401, 403, 405}
-
-
-@pytest.mark.parametrize("name", project_routes())
-def test_a_removed_member_is_an_outsider(name, project, cast, sign_in):
+def test_a_removed_member_is_an_outsider(project, cast, sign_in):
     client = sign_in(cast.annotator)
     Membership.objects.filter(user=cast.annotator).delete()
-    seen = {ask(client, method, address(name, project.public_id)) for method in ("get", "post")}
-    assert seen <= {404, 405}
+    for name in project_routes():
+        seen = {ask(client, method, address(name, project.public_id)) for method in ("get", "post")}
+        assert seen <= {404, 405}, name
 
 
 def test_pages_outside_projects_ask_for_sign_in(client, db):
-    for name in ("projects", "project_new", "me", "me_settings", "accounts"):
+    for name in (
+        "projects",
+        "project_new",
+        "me",
+        "me_settings",
+        "my_tokens",
+        "accounts",
+        "audit_log",
+    ):
         assert client.get(reverse(name)).status_code == 302, name
