@@ -9,7 +9,7 @@ PY := .venv/bin/python
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder -p tests.long_first
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help run demo worker test test-engine test-app test-postgres test-journeys test-all lint format bench messages map screenshots clean
+.PHONY: help run demo worker test test-engine test-app test-postgres test-journeys test-all lint format bench messages map screenshots pictures clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,8 +60,11 @@ messages: .venv/.dev-ready  ## collect the words to translate into locale/ and c
 map: .venv/.dev-ready  ## write the map of modules into docs/architecture.md
 	$(PY) tools/module_map.py
 
-screenshots: .venv/.dev-ready  ## pictures of every page, light and dark, narrow and wide, in screenshots/
+screenshots: .venv/.dev-ready  ## the pictures in docs/screenshots/: a real run, light, dark and phone (minutes)
 	$(PY) tools/screenshots.py
+
+pictures: .venv/.dev-ready  ## every page whole, light and dark, narrow and wide, in screenshots/, to look at
+	$(PY) tools/screenshots.py --every
 
 clean:  ## remove the virtual environment and caches (never var/, which holds the data)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

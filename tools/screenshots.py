@@ -1,133 +1,299 @@
-"""Take pictures of every page: light and dark, 390 and 1440 pixels wide, into screenshots/.
+"""Take the pictures in docs/screenshots/: `make screenshots`. Some minutes; nothing is made up.
 
-Without arguments it starts a product of its own on a temporary folder (first start, demo project
-importing, no run yet). `--url`, `--email`, `--password` take pictures of one that runs already.
+On a temporary data folder a real run begins: the demo's 10,000 images, four simulated people who
+answer over HTTP, real trainings. When enough trainings are behind it and people are in the middle
+of a batch the run is stopped, a little is added that a real team would have (names, gold, a
+reviewer's sample, a search for likely errors, a webhook), and every page of `PAGES` is taken
+light, dark and on a phone, as WebP of at most 150 KB.
+
+`--data FOLDER` keeps the folder and uses it again. `--every` takes pictures of all pages, light and
+dark, 390 and 1440 pixels wide, whole, as PNG into screenshots/ (to look at, not to commit).
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "docs" / "screenshots"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-PHONE = 500  # narrower screens belong to fingers
-SITE_PAGES = ["/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/api/v1/docs/"]
-PROJECT_PAGES = [
-    *["", "label/", "grid/", "verify/", "review/", "images/", "guidelines/", "people/", "queue/"],
-    *["quality/", "quality/rules/", "quality/gold/", "settings/", "export/"],
-]
+PASSWORD = "pictures of a demo"  # noqa: S105 - of a folder that is gone a minute later
+TRAININGS = 5
+MOST_BYTES = 150_000
+PATIENCE = 1_800.0  # seconds for the run to get there, on a slow machine
+
+PAGES = {
+    "overview": "",
+    "forecast": "forecast/",
+    "what-if": "what-if/",
+    "steer": "steer/",
+    "browse": "browse/",
+    "errors": "errors/",
+    "annotators": "annotators/",
+    "people": "people/",
+    "log": "log/",
+    "jobs": "jobs/",
+    "label": "label/",
+    "grid": "grid/",
+    "review": "review/",
+    "quality": "quality/",
+    "notifications": "/me/notifications/",
+    "webhooks": "webhooks/",
+}
+"""What is taken: name of the file, and address below the project (or of the site)."""
+
+SITE_PAGES = ["/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/me/notifications/"]
+SITE_PAGES += ["/me/tokens/", "/api/v1/docs/"]
+MORE_PAGES = ["verify/", "images/", "guidelines/", "queue/", "quality/rules/", "quality/gold/"]
+MORE_PAGES += ["settings/", "notifications/", "export/"]
+
+
+class Look(NamedTuple):
+    """A scheme, a screen, and how sharp it is."""
+
+    scheme: str
+    width: int
+    height: int
+    scale: float = 1.0
+
+    @property
+    def phone(self) -> bool:
+        """Whether fingers use it."""
+        return self.width < 500
+
+
+LOOKS = {
+    "light": Look("light", 1280, 860),
+    "dark": Look("dark", 1280, 860),
+    "phone": Look("light", 390, 844, 1.5),
+}
+
+
+class Product(NamedTuple):
+    """A running product: its address, its owner, its project."""
+
+    url: str
+    email: str
+    project: str
+
+
+# --- the run -------------------------------------------------------------------------------------
+
+
+def make_run(folder: Path, port: int) -> None:
+    """Let the demo run in this folder until people are in the middle of a later batch."""
+    options = ["--port", str(port), "--people", "4", "--pace", "0.08"]
+    with started(folder, ["demo", *options]):
+        end = time.monotonic() + PATIENCE
+        while not far_enough(folder):
+            if time.monotonic() > end:
+                sys.exit(f"The run did not get there within {PATIENCE:.0f} s.")
+            time.sleep(0.2)
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, str(ROOT / "tools" / "screenshots_team.py")],
+        env=surroundings(folder),
+        cwd=ROOT,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit("The team could not be added.")
+
+
+def far_enough(folder: Path) -> bool:
+    """Tell whether enough trainings are over and a batch is a third to two thirds done."""
+    rows = query(
+        folder,
+        "SELECT (SELECT COUNT(*) FROM labelapp_iteration), b.size, b.remaining"
+        " FROM labelapp_labelbatch b WHERE b.state = 'open' AND b.purpose = 'train'",
+    )
+    return any(
+        count >= TRAININGS and size / 3 < left < size * 2 / 3 for count, size, left in rows
+    ) or bool(query(folder, "SELECT 1 FROM labelapp_run WHERE request_kind = 'finished'"))
+
+
+def query(folder: Path, sql: str) -> list[tuple[object, ...]]:
+    """Ask the folder's database without holding anybody up."""
+    with closing(sqlite3.connect(f"file:{folder / 'mcal.sqlite3'}?mode=ro", uri=True)) as database:
+        try:
+            return database.execute(sql).fetchall()
+        except sqlite3.OperationalError:  # not there yet, or busy
+            return []
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Return the environment of the processes on this folder."""
+    ours = {"MCAL_DATA_DIR": str(folder), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), **ours}
 
 
 @contextmanager
-def own_product(port: int) -> Iterator[tuple[str, str, str]]:
-    """Start the product on a temporary folder; give its address, e-mail and password."""
-    with tempfile.TemporaryDirectory() as folder:
+def started(folder: Path, arguments: list[str]) -> Iterator[str]:
+    """Run `manage.py` with these arguments until the end; give the address once it answers."""
+    log = folder.parent / f"{folder.name}.log"
+    with log.open("w") as lines:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "manage.py", "up", "--port", str(port)],
+            [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
-            env={"MCAL_DATA_DIR": folder, "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            text=True,
+            env=surroundings(folder),
+            stdout=lines,
+            stderr=subprocess.STDOUT,
         )
         try:
-            yield read_sign_in(process)
+            yield ready(process, log)
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.wait(60)
 
 
-def read_sign_in(process: subprocess.Popen[str]) -> tuple[str, str, str]:
-    """Read what the first start prints."""
-    text = ""
-    for line in process.stdout or []:
-        text += line
-        if "Ready:" in line:
-            break
-    url = re.search(r"Ready: (\S+)", text)
-    email, password = re.search(r"e-mail\s+(\S+)", text), re.search(r"password\s+(\S+)", text)
-    if not (url and email and password):
-        sys.exit(f"The product did not start:\n{text}")
-    return url[1], email[1], password[1]
+def ready(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Wait until the product says that it answers; return its address."""
+    while process.poll() is None:
+        found = re.search(r"Ready: (\S+)", log.read_text())
+        if found:
+            return found[1]
+        time.sleep(0.2)
+    sys.exit(f"The product did not start:\n{log.read_text()[-3000:]}")
 
 
-def sign_in(page: Page, url: str, email: str, password: str) -> None:
-    """Sign in through the form."""
-    page.goto(f"{url}/accounts/login/")
-    page.fill("input[name=login]", email)
-    page.fill("input[name=password]", password)
-    page.press("input[name=password]", "Enter")
-    page.wait_for_url(f"{url}/")
+@contextmanager
+def product(folder: Path, port: int) -> Iterator[Product]:
+    """Start the product on a filled folder."""
+    with started(folder, ["up", "--port", str(port)]) as url:
+        rows = query(folder, "SELECT email FROM labelapp_user WHERE is_superuser ORDER BY id")
+        ids = query(folder, "SELECT public_id FROM labelapp_project ORDER BY id")
+        wait_for_jobs(folder)
+        yield Product(url, str(rows[0][0]), str(ids[0][0]))
 
 
-def addresses(page: Page) -> list[str]:
-    """Return every page, those of each project included."""
-    links = page.eval_on_selector_all("a[href^='/p/']", "all => all.map(a => a.pathname)")
-    projects = sorted({"/".join(link.split("/")[:3]) + "/" for link in links})
-    return SITE_PAGES + [base + rest for base in projects for rest in PROJECT_PAGES]
+def wait_for_jobs(folder: Path, seconds: float = 240.0) -> None:
+    """Wait until the worker has done what was asked for, the search for likely errors say."""
+    end = time.monotonic() + seconds
+    busy = "SELECT 1 FROM labelapp_job WHERE state IN ('waiting', 'running')"
+    time.sleep(2)
+    while query(folder, busy) and time.monotonic() < end:
+        time.sleep(0.5)
 
 
-def shoot(browser: Browser, sign: tuple[str, str, str], scheme: str, width: int, out: Path) -> None:
-    """Take a picture of every page in one scheme and width; say what the console complains of."""
-    size = {"width": width, "height": 900}
+# --- the pictures --------------------------------------------------------------------------------
+
+
+@contextmanager
+def signed_in(browser: Browser, one: Product, look: Look) -> Iterator[Page]:
+    """Give a page of the owner in this look; say what its console complains of."""
     context = browser.new_context(
-        color_scheme=scheme,  # type: ignore[arg-type]
-        viewport=size,  # type: ignore[arg-type]
-        has_touch=width < PHONE,
-        is_mobile=width < PHONE,
+        color_scheme=look.scheme,  # type: ignore[arg-type]
+        viewport={"width": look.width, "height": look.height},
+        device_scale_factor=look.scale,
+        has_touch=look.phone,
+        is_mobile=look.phone,
+        reduced_motion="reduce",
+        locale="en-US",
     )
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.on("console", lambda m: print(f"  {page.url}: {m.text}") if m.type == "error" else None)
-    page.goto(f"{sign[0]}/accounts/login/")
-    page.screenshot(path=out / f"login-{scheme}-{width}.png")
-    sign_in(page, *sign)
-    for address in addresses(page):
-        page.goto(sign[0] + address)
-        time.sleep(0.8)  # charts and images
-        name = address.strip("/").replace("/", "-") or "projects"
-        page.screenshot(path=out / f"{name}-{scheme}-{width}.png", full_page=True)
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
-            print(f"  {address} is wider than the screen at {width} px")
-    context.close()
+    page.goto(f"{one.url}/accounts/login/")
+    page.fill("input[name=login]", one.email)
+    page.fill("input[name=password]", PASSWORD)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(f"{one.url}/")
+    try:
+        yield page
+    finally:
+        context.close()
+
+
+def visit(page: Page, one: Product, address: str) -> bool:
+    """Go there and wait until it is drawn; False where there is no such page."""
+    path = address if address.startswith("/") else f"/p/{one.project}/{address}"
+    try:
+        answer = page.goto(one.url + path)
+    except Error as problem:
+        print(f"  {path}: {problem.message.splitlines()[0]}")
+        return False
+    if answer is None or answer.status >= 400:
+        print(f"  {path} answers {answer.status if answer else 'nothing'}: left out")
+        return False
+    time.sleep(1.5)  # charts and images
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+        print(f"  {path} is wider than the screen")
+    return True
+
+
+def small(picture: bytes) -> bytes:
+    """Return a PNG as WebP of at most MOST_BYTES."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    for quality in (88, 80, 70, 60, 45, 30):
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=quality, method=6)
+        if buffer.tell() <= MOST_BYTES:
+            break
+    return buffer.getvalue()
+
+
+def take_set(browser: Browser, one: Product, out: Path) -> None:
+    """Take the pages of the README's set in each look."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, look in LOOKS.items():
+        with signed_in(browser, one, look) as page:
+            for place, address in PAGES.items():
+                if visit(page, one, address):
+                    (out / f"{place}-{name}.webp").write_bytes(small(page.screenshot()))
+    total = sum(path.stat().st_size for path in out.glob("*.webp"))
+    print(f"{len(list(out.glob('*.webp')))} pictures, {total / 1e6:.1f} MB, in {out}")
+
+
+def take_every(browser: Browser, one: Product, out: Path) -> None:
+    """Take all pages whole, light and dark, narrow and wide."""
+    out.mkdir(parents=True, exist_ok=True)
+    for scheme in ("light", "dark"):
+        for width in (390, 1440):
+            with signed_in(browser, one, Look(scheme, width, 900)) as page:
+                for address in [*SITE_PAGES, *PAGES.values(), *MORE_PAGES]:
+                    if visit(page, one, address):
+                        name = address.strip("/").replace("/", "-") or "overview"
+                        name = "projects" if address == "/" else name
+                        path = out / f"{name}-{scheme}-{width}.png"
+                        page.screenshot(path=path, full_page=True)
+    print(f"Pictures are in {out}")
 
 
 def main() -> None:
-    """Take all pictures."""
+    """Make the run unless it is there, then take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url")
-    parser.add_argument("--email")
-    parser.add_argument("--password")
-    parser.add_argument("--out", type=Path, default=ROOT / "screenshots")
+    parser.add_argument("--data", type=Path, help="keep the data folder, and use it again")
+    parser.add_argument("--every", action="store_true", help="all pages whole, into screenshots/")
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--port", type=int, default=8123)
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.url:
-        take(options.out, (options.url, options.email, options.password))
-        return
-    with own_product(options.port) as sign:
-        take(options.out, sign)
-
-
-def take(out: Path, sign: tuple[str, str, str]) -> None:
-    """Take the pictures in both schemes and widths."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        for scheme in ("light", "dark"):
-            for width in (390, 1440):
-                shoot(browser, sign, scheme, width, out)
-        browser.close()
-    print(f"Pictures are in {out}")
+    take: Callable[[Browser, Product, Path], None] = take_every if options.every else take_set
+    out = options.out or (ROOT / "screenshots" if options.every else OUT)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (options.data or Path(temporary) / "var").resolve()
+        if not (folder / "mcal.sqlite3").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            make_run(folder, options.port)
+        with product(folder, options.port) as one, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            take(browser, one, out)
+            browser.close()
 
 
 if __name__ == "__main__":
