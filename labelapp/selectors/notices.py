@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_noop
 
-from labelapp.events import EVENT_TYPES
 from labelapp.rights import Right, Role, may
 
 APP, MAIL = "app", "mail"
@@ -115,8 +114,7 @@ _KINDS = (
 KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}
 
 HOOK_KINDS: tuple[str, ...] = tuple(code for code in KINDS if code != "webhook_off")
-HOOK_EVENTS: tuple[str, ...] = tuple(code for code in EVENT_TYPES if code not in QUIET_EVENTS)
-"""What a webhook can hear: notifications, and every event that is more than progress."""
+"""What a webhook can hear; beside these every event (services.webhooks.HOOK_EVENTS)."""
 
 Notify = Mapping[str, Iterable[str]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -15,7 +16,6 @@ from labelapp.selectors.dashboard_words import sentence
 from labelapp.selectors.notice_words import Words, trouble, words
 from labelapp.selectors.notices import (
     APP,
-    HOOK_EVENTS,
     HOOK_KINDS,
     KINDS,
     MAIL,
@@ -169,11 +169,11 @@ class HookChoices:
         return any(on for _kind, _name, on in self.events)
 
 
-def hook_choices(chosen: list[str]) -> HookChoices:
-    """Return what a webhook can hear, and what of it is chosen."""
+def hook_choices(chosen: list[str], events: Sequence[str]) -> HookChoices:
+    """Return what a webhook can hear, these events among it, and what of it is chosen."""
     return HookChoices(
         [(kind, hook_kind_name(kind), kind in chosen) for kind in HOOK_KINDS],
-        [(kind, hook_kind_name(kind), kind in chosen) for kind in HOOK_EVENTS],
+        [(kind, hook_kind_name(kind), kind in chosen) for kind in events],
     )
 
 

@@ -11,15 +11,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from labelapp.events import EVENT_TYPES
 from labelapp.models import Delivery, Project, Webhook
 from labelapp.models.control import new_nonce
 from labelapp.rights import Right
-from labelapp.selectors.notices import HOOK_EVENTS, HOOK_KINDS
+from labelapp.selectors.notices import HOOK_KINDS, QUIET_EVENTS
 from labelapp.selectors.projects import Access
 from labelapp.services import audit, webhook_http, webhook_sending
 from labelapp.services.notify_tell import body
 
 MOST_HOOKS = 20  # of one project
+HOOK_EVENTS: tuple[str, ...] = tuple(code for code in EVENT_TYPES if code not in QUIET_EVENTS)
+"""Every event that is more than progress."""
 _KNOWN = (*HOOK_KINDS, *HOOK_EVENTS)
 
 

@@ -40,7 +40,7 @@ def project_webhooks(request: HttpRequest, access: Access) -> HttpResponse:
     context = _context(access) | {
         "hooks": selectors.hooks(access.project),
         "url": url,
-        "choices": selectors.hook_choices(kinds),
+        "choices": selectors.hook_choices(kinds, webhooks.HOOK_EVENTS),
         "error": error,
     }
     return render(request, "webhooks/page.html", context, status=error.status if error else 200)
@@ -93,7 +93,7 @@ def _page(
         "hook": hook,
         "row": next(row for row in selectors.hooks(access.project) if row.hook.pk == hook.pk),
         "url": request.POST.get("url", "") if error else hook.url,
-        "choices": selectors.hook_choices(kinds),
+        "choices": selectors.hook_choices(kinds, webhooks.HOOK_EVENTS),
         "deliveries": rows,
         "more": more,
         "error": error,
