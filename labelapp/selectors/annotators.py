@@ -120,6 +120,11 @@ class _Found:
         self._closed(since)
         self._booked(self._open(one and one.closed_ledger, since, today))
         self._answered(self._open(one and one.closed_work, since, today))
+        if self.missing:  # a day's money without its answers says nothing
+            first, last = self.missing
+            self.work = {
+                key: work for key, work in self.work.items() if not first <= key[1] <= last
+            }
 
     def people(self, only: int | None) -> list[Person]:
         """Return members who label, and everybody else with work in the range."""

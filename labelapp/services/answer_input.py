@@ -10,6 +10,7 @@ from labelapp.models import Answer
 
 _MAX_ID = 2**63 - 1
 _MAX_MS = 24 * 3600 * 1000
+LONGEST_MS = 30_000  # what one image can cost in active time: whoever looks longer has a break
 _MAX_SMALL = 2**31 - 1
 
 
@@ -39,7 +40,7 @@ def read_answer(raw: object) -> Given:
         token=reader.text("token", 200),
         kind=reader.choice("kind", Answer.Kind.values),
         class_index=reader.number("class", _MAX_SMALL) if is_class else None,
-        active_ms=reader.number("active_ms", _MAX_MS, default=0),
+        active_ms=min(reader.number("active_ms", _MAX_MS, default=0), LONGEST_MS),
         how=reader.text("how", 8, default="key"),
         guideline_version=reader.number("guideline_version", _MAX_SMALL, default=0),
     )

@@ -41,9 +41,9 @@ def close_days(now: datetime | None = None) -> int:
     done = DaysClosed.objects.filter(ledger__gte=last, work__gte=last).values("project_id")
     behind = Project.objects.exclude(status=Project.Status.DELETING).exclude(pk__in=done)
     for project_id in list(behind.order_by("pk").values_list("pk", flat=True)):
-        for part in (_Ledger, _Work):
-            while time.monotonic() < end and part(project_id).close_one(last):
-                closed += 1
+        parts = [_Ledger(project_id), _Work(project_id)]
+        while time.monotonic() < end and (now_closed := sum(p.close_one(last) for p in parts)):
+            closed += now_closed
     return closed
 
 

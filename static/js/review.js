@@ -11,6 +11,7 @@ const AHEAD = 4; // images fetched beside the one on screen
 const RENEW_MS = 60000; // the server holds images for five minutes
 const IDLE_MS = 5000;
 const TRIES = 4;
+const LONGEST_MS = 30000; // what one image can cost in active time
 
 const setup = JSON.parse(at("review-setup").textContent);
 const reasons = new Map([...at("reason").options].filter((o) => o.value).map((o) => [o.value, o.dataset.words]));
@@ -108,7 +109,7 @@ async function decide(decision) {
     view.message(gettext("Give the class that you see: its key, or its button."));
     return;
   }
-  const body = { ...decision, active_ms: Math.round(performance.now() - shown) };
+  const body = { ...decision, active_ms: Math.round(Math.min(performance.now() - shown, LONGEST_MS)) };
   const one = remembered(item);
   queue.shift();
   sending.add(item.id);

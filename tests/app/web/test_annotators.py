@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from labelapp.models import DaysClosed, Membership, Project, User
 from labelapp.services.days import close_days
+from tests.app.web.fetching import fetch
 from tests.app.work_world import World
 
 pytestmark = pytest.mark.django_db
@@ -89,8 +90,8 @@ def test_one_person_by_day(boss, project, cast):
 
 
 def test_the_file_has_a_line_for_each_person_and_day(boss, project):
-    answer = boss.get(url(project, "pace_csv"), {"days": "all"})
-    lines = b"".join(answer.streaming_content).decode().splitlines()
+    _answer, body = fetch(boss, f"{url(project, 'pace_csv')}?days=all")
+    lines = body.decode().splitlines()
     assert lines[0].startswith("day,person,email,role,answers")
     assert len(lines) == 1 + 4
     assert sum(int(line.split(",")[4]) for line in lines[1:]) == 8
