@@ -54,7 +54,7 @@ def curves(facts: Facts, data: Data) -> str:
 
 def _at_theta(data: Data) -> str:
     theta, grid = data["theta_star"], data["grid"]
-    if not theta or not grid:
+    if not theta or not grid or theta > 0.99:  # everything: said already
         return ""
     place = min(range(len(data["thetas"])), key=lambda k: abs(data["thetas"][k] - theta))
     lines = [data[name][place] for name in ("median", "low", "high")]
@@ -88,7 +88,18 @@ def cost(facts: Facts, data: Data) -> str:
         "stop": money(data["stop_now"], code),
         "human": money(data["human_only"], code),
     }
-    if optimum["value"] <= data["present"]:
+    if facts.finished:
+        compute = facts.counter.compute_spend
+        words |= {"total": money(facts.spent, code), "b": number(data["present"])}
+        words |= {
+            "labels": money(facts.counter.label_spend, code),
+            "compute": money(compute, code),
+        }
+        said = gettext(
+            "The run came to %(total)s, trained on %(b)s images: %(labels)s for labels and "
+            "%(compute)s for computing. People alone would have cost %(human)s."
+        )
+    elif optimum["value"] <= data["present"]:
         said = gettext(
             "Stopping now is cheapest: %(total)s in all (80 %% sure: %(range)s), of which %(compute)s "
             "is computing. People alone would cost %(human)s."
