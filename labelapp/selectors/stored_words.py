@@ -72,7 +72,16 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("CROWDLAB needs a model's probabilities of the images"),
     gettext_noop("the newest model has not scored all of these images"),
     gettext_noop("too many images and people for CROWDLAB here; use Dawid-Skene"),
+    # Lines of a job's log.
+    gettext_noop("Attempt %(n)s on %(text)s, process %(text2)s"),
+    gettext_noop("Set aside: the worker is being stopped"),
+    gettext_noop("Done"),
+    gettext_noop("%(reason)s: process %(text)s"),
+    gettext_noop("%(text)s: step %(n)s of %(n2)s"),
+    gettext_noop("%(text)s: scoring %(images)s"),
+    gettext_noop("%(text)s: trained in %(seconds)s s, scored all images in %(seconds2)s s"),
     # Jobs, imports, exports.
+    gettext_noop("it was cancelled."),
     gettext_noop("Trying again: %(reason)s"),
     gettext_noop("The training failed: %(reason)s. Resume to try again."),
     gettext_noop("The next step could not be computed: %(reason)s. Resume to try again."),
@@ -136,6 +145,7 @@ _PLACES: dict[str, str] = {
     "percent": r"[\d.]+ ?%",
     "dollars": r"\$[\d,]+(?:\.\d+)?",
     "n": _INTEGER,
+    "seconds": r"\d+\.\d",
     "text": r".+?",
 }
 
@@ -220,4 +230,5 @@ _SAY: dict[str, Callable[[str], str]] = {
     "dollars": dollars,
     "percent": _percent,
     "n": _number,
+    "seconds": _number,
 }
