@@ -110,6 +110,9 @@ document.addEventListener("keydown", (event) => {
     document.getElementById("f-name").focus();
   } else if (!typing && panel.key(event)) {
     event.preventDefault();
+  } else if (event.target === document.body && event.key.startsWith("Arrow")) {
+    event.preventDefault();
+    grid.move(0);
   }
 });
 
