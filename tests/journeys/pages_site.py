@@ -63,6 +63,7 @@ def fill() -> dict[str, object]:
     invitation = _people(shapes, owner)
     _guidelines(shapes, owner)
     _quality(shapes, owner)
+    _jobs(shapes)
     hook = _news(shapes, owner)
     client = Client()
     client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
@@ -184,6 +185,25 @@ def _quality(project, owner) -> None:
     )
 
 
+def _jobs(project) -> None:
+    """Make a job of each state; the first one has a log."""
+    from django.utils import timezone  # noqa: PLC0415
+
+    from labelapp.models import Job, JobLine  # noqa: PLC0415
+
+    now = timezone.now()
+    for kind, state in [
+        *(("people", "running"), ("consensus", "waiting"), ("issues", "failed")),
+        *(("bulk", "cancelled"), ("people", "done")),
+    ]:
+        times = {"started": now, "finished": None if state in {"running", "waiting"} else now}
+        job = Job.objects.create(
+            kind=kind, key=f"{kind}:{state}", state=state, project=project, heartbeat=now, **times
+        )
+        for level in ("info", "warning", "error"):
+            JobLine.objects.create(job=job, level=level, text="Attempt 1 on here, process 1")
+
+
 def _news(project, owner) -> int:
     """Make news of every kind and a webhook with a log."""
     from django.db import transaction  # noqa: PLC0415
@@ -219,13 +239,21 @@ def _pages(shapes, going, over, fresh, problems: int, invitation: str, hook: int
         *("", "images/", "guidelines/", "guidelines/?edit", "people/", "settings/", "export/"),
         *("label/", "grid/", "verify/", "review/", "quality/", "quality/gold/", "queue/"),
         *("quality/rules/", f"images/imports/{problems}/problems/"),
-        *("notifications/", "webhooks/", f"webhooks/{hook}/"),
+        *("notifications/", "webhooks/", f"webhooks/{hook}/", "jobs/?open=1", "annotators/"),
     ]
     return {
         "": ["/accounts/login/", "/accounts/password/reset/", f"/invite/{invitation}/", "/x/"],
         "ann": ["/", "/me/", f"{base}label/", f"{base}guidelines/"],
         "olga": [
-            *("/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/me/notifications/"),
+            *(
+                "/",
+                "/projects/new/",
+                "/people/",
+                "/jobs/",
+                "/me/",
+                "/me/settings/",
+                "/me/notifications/",
+            ),
             *("/accounts/password/change/", "/accounts/logout/"),
             *(base + rest for rest in owner),
             *(f"/p/{project.public_id}/" for project in (going, over, fresh)),
