@@ -99,11 +99,11 @@ def _about(said: dict[str, Any], known: found.Known) -> str:
 def cards(known: found.Known) -> list[Card]:
     """Return all actions in the order of the page."""
     if known.run is not None and known.run.finished is not None:
-        return [_reopen(known), _images(known)]
+        return [_reopen(known), images_card(known)]
     ends = [_stop(known, "stop")]
     if known.project.certificate != "audit":
         ends.append(_stop(known, "audit"))
-    return [_pause(known), *ends, _by_hand(known), _terms(known), _images(known)]
+    return [_pause(known), *ends, _by_hand(known), _terms(known), images_card(known)]
 
 
 def methods_card(known: found.Known) -> Card:
@@ -245,7 +245,8 @@ def _terms(known: found.Known) -> Card:
     return Card("terms", _(TITLES["terms"]), [words], button=_("Try it out"))
 
 
-def _images(known: found.Known) -> Card:
+def images_card(known: found.Known) -> Card:
+    """Say what new images mean for a run that has begun."""
     words = [
         _(
             "New images join the pool when the batch or the training that runs is over. Some of "

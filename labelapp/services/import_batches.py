@@ -107,14 +107,13 @@ def store_batch(record: Import, batch: Batch, *, announce: bool) -> None:
     """Add the rows of a batch, once: the cursor moves in the same transaction.
 
     Raises ImportStoppedError when the import is not where this batch starts, ConflictError when
-    the engine's run has begun. `announce` records an `import.progress` event.
+    the run takes no images now. `announce` records an `import.progress` event.
     """
     settle()
     with transaction.atomic():
         _move_cursor(record, batch)
         counter = ProjectCounter.objects.select_for_update().get(project_id=record.project_id)
-        if Run.objects.filter(project_id=record.project_id).exists():
-            raise ConflictError(_("The run has begun; adding images to it comes later."))
+        check_open(record.project_id)
         added, repeats = _add_images(record, batch, counter.images)
         _add_aliases(record, batch, repeats)
         ImportProblem.objects.bulk_create(batch.problems, ignore_conflicts=True)
@@ -127,6 +126,21 @@ def store_batch(record: Import, batch: Batch, *, announce: bool) -> None:
         ProjectCounter.objects.filter(pk=counter.pk).update(images=counter.images + added)
         if announce:
             announce_progress(record)
+
+
+def check_open(project_id: int) -> None:
+    """Raise ConflictError while people label what the machine left: its labels are chosen.
+
+    Before that images join the run at its next step, after it they wait until it is opened again.
+    """
+    going = Run.objects.filter(project_id=project_id, finished=None)
+    if going.values_list("state__state__phase", flat=True).first() in {"machine", "residual"}:
+        raise ConflictError(
+            _(
+                "The machine's labels are chosen and people label the rest. Add images when they "
+                "are done, then open the project again."
+            )
+        )
 
 
 def _move_cursor(record: Import, batch: Batch) -> None:

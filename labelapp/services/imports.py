@@ -22,11 +22,16 @@ from labelapp.errors import (
     InvalidInputError,
     NotFoundError,
 )
-from labelapp.models import Import, Job, Project, Run
+from labelapp.models import Import, Job, Project
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
 from labelapp.services import uploads
-from labelapp.services.import_batches import ImportStoppedError, batches, store_batch
+from labelapp.services.import_batches import (
+    ImportStoppedError,
+    batches,
+    check_open,
+    store_batch,
+)
 from labelapp.services.import_sources import Source, open_source, server_folder, upload_folder
 
 ANNOUNCE_SECONDS = 1.0
@@ -184,8 +189,7 @@ def check_may_import(access: Access) -> None:
     _check_right(access)
     if access.project.archived_at:
         raise ConflictError(_("The project is archived."))
-    if Run.objects.filter(project=access.project).exists():
-        raise ConflictError(_("The run has begun; adding images to a running project comes later."))
+    check_open(access.project.pk)
 
 
 def _check_right(access: Access) -> None:

@@ -18,6 +18,7 @@ from labelapp import queue
 from labelapp.errors import AppError, NotFoundError
 from labelapp.models import Import, ProjectCounter, Run
 from labelapp.rights import Right
+from labelapp.selectors import steering, steering_words
 from labelapp.selectors.images import gallery, image_file, import_views, problems
 from labelapp.selectors.projects import Access
 from labelapp.selectors.stored_words import stored_words
@@ -39,12 +40,20 @@ def project_images(request: HttpRequest, access: Access) -> HttpResponse:
         **_imports_context(access),
         **_gallery_context(access, 0),
         "active": "images",
-        "started": Run.objects.filter(project=access.project).exists(),
+        **_joining(access),
         "import_root": settings.IMPORT_ROOT,
         "piece_bytes": PIECE_BYTES,
         "max_bytes": settings.MAX_UPLOAD_BYTES,
     }
     return render(request, "images/page.html", context)
+
+
+def _joining(access: Access) -> dict[str, object]:
+    """Return what new images mean for a run that has begun, and why none are taken, if so."""
+    if not Run.objects.filter(project=access.project).exists():
+        return {"started": False, "joining": None}
+    card = steering_words.images_card(steering.gather(access.project))
+    return {"started": True, "joining": card}
 
 
 @require_GET

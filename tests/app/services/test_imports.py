@@ -104,7 +104,9 @@ def test_bad_files_are_listed_with_their_reason_and_the_rest_goes_in(manager, pr
         "dot.png": "too_small",
     }
     assert (record.added, record.rejected, record.duplicates) == (2, 5, 0)
-    assert list(Image.objects.filter(project=project).values_list("seq", "name")) == [
+    assert list(
+        Image.objects.filter(project=project).order_by("seq").values_list("seq", "name")
+    ) == [
         (0, "good.png"),
         (1, "also good.png"),
     ]
@@ -216,21 +218,27 @@ def test_annotators_may_not_import(cast, project):
         imports.start_import(access=access(cast.annotator, project.public_id), kind="demo")
 
 
-def test_a_project_whose_run_has_begun_takes_no_images(manager, batch, tmp_path):
-    with pytest.raises(ConflictError, match="later"):
+def test_while_people_label_the_rest_no_images_come_in(manager, batch, tmp_path):
+    batch.run.state = {"state": {"phase": "residual"}}
+    batch.run.save()
+    with pytest.raises(ConflictError, match="chosen"):
         start_zip(manager, tmp_path, {"a.png": png(1)})
 
 
-def test_a_run_that_begins_meanwhile_stops_the_import(manager, project, tmp_path):
+def test_an_import_goes_on_in_a_run_until_the_machine_labels_are_chosen(manager, project, tmp_path):
     record = start_zip(manager, tmp_path, {"a.png": png(1)})
-    Run.objects.create(
+    run = Run.objects.create(
         project=project, n=0, config={}, state={}, waiting_for="x", request_kind="label"
     )
     imports.run_import(record.pk, Control())
     record.refresh_from_db()
-    assert record.state == "failed"
-    assert "run has begun" in record.message
-    assert not Image.objects.exists()
+    assert (record.state, record.added) == ("done", 1)
+    late = start_zip(manager, tmp_path, {"b.png": png(2)})
+    run.state = {"state": {"phase": "residual"}}
+    run.save()
+    imports.run_import(late.pk, Control())
+    late.refresh_from_db()
+    assert (late.state, late.added) == ("failed", 0)
 
 
 def test_an_archived_project_takes_no_images(manager, project):

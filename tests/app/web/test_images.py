@@ -95,9 +95,17 @@ def test_a_nonsense_start_of_the_gallery_is_the_beginning(manager, project, star
     assert b"Images 1 to 3" in manager.get(url("images_gallery", project), {"from": start}).content
 
 
-def test_once_the_run_has_begun_the_page_says_so_and_has_no_form(manager, page, batch):
+def test_once_the_run_has_begun_the_page_says_what_new_images_mean(manager, page, batch):
     text = manager.get(page).content.decode()
-    assert "The run has begun" in text
+    assert "New images join the pool" in text
+    assert "upload-form" in text
+
+
+def test_while_people_label_the_rest_the_page_has_no_form(manager, page, batch):
+    batch.run.state = {"state": {"phase": "residual"}}
+    batch.run.save()
+    text = manager.get(page).content.decode()
+    assert "people label the rest" in text
     assert "upload-form" not in text
 
 

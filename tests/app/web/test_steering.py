@@ -1,0 +1,101 @@
+"""The page that steers a run: what it says before, who may see it, what a stale page gets."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.messages import get_messages
+from django.urls import reverse
+
+from labelapp.models import AuditLog, Membership, Run, SteeringAction, User
+from labelapp.rights import RIGHTS, Right
+from tests.app import dashboard_data
+
+pytestmark = pytest.mark.django_db
+
+
+def url(name: str, project, *args) -> str:
+    return reverse(name, args=[project.public_id, *args])
+
+
+@pytest.fixture
+def page(project):
+    return url("project_steer", project)
+
+
+@pytest.fixture
+def boss(cast, sign_in):
+    return sign_in(cast.manager)
+
+
+@pytest.fixture
+def going(project):
+    """A recorded run after its ninth training; its figures are there, its engine is not."""
+    run = dashboard_data.start(project)
+    run.state = {"state": {"phase": "label"}}
+    run.config = {"prices": {"label": 0.04}}
+    run.save()
+    return run
+
+
+@pytest.mark.parametrize("role", RIGHTS)
+def test_the_table_of_rights_says_who_sees_and_does_it(role, project, sign_in, page, going):
+    user = User.objects.create_user(f"{role}@x.org", "x")
+    Membership.objects.create(project=project, user=user, role=role)
+    allowed = Right.STEER in RIGHTS[role]
+    client = sign_in(user)
+    assert client.get(page).status_code == (200 if allowed else 403)
+    names = [("steer_ask",), ("steer_methods",), ("steer_reopen",), ("steer_undo", 1)]
+    for name, *args in names:
+        answer = client.post(url(name, project, *args), {"what": "stop", "version": "0"})
+        assert (answer.status_code == 403) is not allowed, name
+        assert client.get(url(name, project, *args)).status_code in {403, 405}
+
+
+def test_before_the_start_it_says_so(boss, page):
+    assert b"has not started" in boss.get(page).content
+
+
+def test_each_action_says_its_money_before_it_is_taken(
+    boss, page, going, django_assert_max_num_queries
+):
+    boss.get(page)
+    with django_assert_max_num_queries(14):  # two of them sign in
+        text = boss.get(page).content.decode()
+    for words in ("Stop now", "Buy the audit now", "Let people label the rest", "Pause"):
+        assert words in text
+    assert "10,000 images by people: about $400.00 more" in text.replace("\xa0", " ")
+    assert f'name="version" value="{going.version}"' in text
+
+
+def test_a_stale_page_changes_nothing_and_is_shown_again(boss, page, project, going):
+    Run.objects.update(version=7)
+    answer = boss.post(url("steer_ask", project), {"what": "stop", "version": "0"})
+    assert answer.url == page
+    [message] = get_messages(answer.wsgi_request)
+    assert "moved on" in message.message
+    assert not SteeringAction.objects.exists()
+    assert not AuditLog.objects.filter(action="run.steered").exists()
+
+
+@pytest.mark.parametrize("sent", [{"what": "explode"}, {"what": "stop", "version": "x" * 9}, {}])
+def test_nonsense_changes_nothing(sent, boss, project, going):
+    assert boss.post(url("steer_ask", project), sent).status_code == 302
+    assert not SteeringAction.objects.exists()
+
+
+def test_a_finished_project_can_be_opened_again_and_nothing_else(boss, page, project, going):
+    Run.objects.update(finished=project.created, state={"state": {"phase": "finished"}})
+    text = boss.get(page).content.decode()
+    assert "Open the project again" in text
+    assert "Stop now" not in text
+    bad = boss.post(url("steer_reopen", project), {"epsilon": "200", "version": str(going.version)})
+    assert bad.status_code == 400
+    assert b"must lie between" in bad.content
+
+
+def test_the_methods_form_complains_beside_its_fields(boss, project, going):
+    sent = {"arch": "cnn_small", "rivals": ["cnn_small"], "acquisition": "margin"}
+    sent |= {"certainty": "margin", "max_rounds": "0", "version": "0"}
+    answer = boss.post(url("steer_methods", project), sent)
+    assert answer.status_code == 400
+    assert not SteeringAction.objects.exists()
