@@ -20,6 +20,7 @@ from labelapp.errors import InvalidInputError
 from labelapp.models import LabelClass, Project, ProjectCounter, Run
 from labelapp.selectors import what_if_words as words
 from labelapp.selectors.dashboard_status import first_purchase
+from labelapp.selectors.what_if_rows import rows
 
 FIXED_PHASES = ("machine", "residual", "finished")
 """Phases of a run in which the machine labels are chosen: the promise is made."""
@@ -116,7 +117,7 @@ def in_words(known: Known, wanted: Wanted, found: dict[str, Any], *, may: bool) 
     return {
         "headline": words.headline(found),
         "verdict": words.verdict(found),
-        "rows": words.rows(found),
+        "rows": rows(found),
         "decision": words.decision(found),
         "needs": words.needs(_trainings(known)),
         "changes": [words.change(name, present, wanted, currency) for name in found["changed"]],
