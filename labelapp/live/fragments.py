@@ -7,6 +7,7 @@ from typing import Any
 from django.template.loader import render_to_string
 
 FRAGMENTS = (
+    "title",
     "figures",
     "status",
     "actions",
@@ -17,12 +18,13 @@ FRAGMENTS = (
     "people",
     "events",
     "rounds",
+    "how",
 )
 """Each is `templates/dashboard/_<name>.html` inside an element with `data-live="<name>"`."""
 
 
 def render(overview: dict[str, Any]) -> dict[str, str]:
-    """Return every fragment of this overview. All who may see the dashboard see the same."""
+    """Return every fragment of this overview; its buttons are those of one role."""
     return {
         name: render_to_string(f"dashboard/_{name}.html", {"overview": overview})
         for name in FRAGMENTS

@@ -144,11 +144,10 @@ class Tailer:
 
     async def tick(self) -> None:
         """Look once: tell what changed, close whom it no longer concerns."""
-        current = await database_sync_to_async(reads.versions)(
-            {feed.project_id for feed in self.feeds.values()}
-        )
+        feeds = list(self.feeds.values())  # who comes while we read is not among those read
+        current = await database_sync_to_async(reads.versions)({feed.project_id for feed in feeds})
         other_worker = await self._worker_changed()
-        for feed in list(self.feeds.values()):
+        for feed in feeds:
             version = current.get(feed.project_id)
             if version is None:
                 _close(feed.listeners, GONE)

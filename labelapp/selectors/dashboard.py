@@ -93,6 +93,7 @@ def _draw(facts: Facts) -> dict[str, Any]:
             "id": project.public_id,
             "name": project.name,
             "status": project.status,
+            "archived": project.archived_at is not None,
             "epsilon": project.epsilon,
             "epsilon_text": share(project.epsilon),
             "confidence": project.confidence,

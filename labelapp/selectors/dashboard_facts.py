@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Subquery
+from django.db.models import Case, Count, Exists, F, JSONField, OuterRef, Subquery, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -175,15 +175,22 @@ def gather(seen: Seen) -> Facts:
     )
 
 
+LARGE = ("plan", "others", "histogram")
+
+
 def _iterations(run: Run) -> list[dict[str, Any]]:
-    """Return every training's record; the large parts only of the last one."""
-    rows: Any = run.iterations.order_by("number").values("number", "record", "created", "seconds")
-    last = run.iterations.order_by("-number").values("number", "plan", "others", "histogram")
-    found = [dict(row) for row in rows]
-    newest = last.first() if found else None
-    if newest is not None:  # and not one that came between the two looks
-        found = [row for row in found if row["number"] <= newest["number"]]
-        found[-1] |= newest
+    """Return every training's record; the large parts only of the last one. One statement."""
+    last = run.iterations.order_by("-number").values("number")[:1]
+    large = {
+        f"last_{name}": Case(When(number=Subquery(last), then=F(name)), output_field=JSONField())
+        for name in LARGE
+    }
+    rows = run.iterations.order_by("number").annotate(**large)
+    found: list[dict[str, Any]] = [
+        dict(row) for row in rows.values("record", "created", "seconds", *large)
+    ]
+    if found:
+        found[-1] |= {name: found[-1][f"last_{name}"] for name in LARGE}
     return found
 
 

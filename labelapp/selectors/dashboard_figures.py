@@ -44,7 +44,7 @@ def _cost(facts: Facts) -> Figure:
     if facts.finished:
         return figure(
             "cost",
-            question,
+            gettext("What did it cost?"),
             gettext("Total cost"),
             money(facts.spent, facts.currency),
             note=_parts(facts),
@@ -180,10 +180,11 @@ def _change(values: list[float], currency: str) -> str:
 def _quality(facts: Facts) -> Figure:
     question = gettext("How good will it be?")
     if facts.certificate:
-        return _certified(facts, question, facts.certificate)
+        asked = gettext("How good is it?") if facts.finished else question
+        return _certified(facts, asked, facts.certificate)
     if facts.finished:
         note = gettext("every label was given by people; the machine labelled nothing")
-        label = gettext("Error of the machine")
+        label, question = gettext("Error of the machine"), gettext("How good is it?")
         return figure("quality", question, label, share(0.0), note=note, tone="ok")
     rows = [_bound_now(facts), _limit(facts)]
     expected = forecast_error(facts)

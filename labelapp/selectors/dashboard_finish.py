@@ -25,16 +25,19 @@ def time_figure(facts: Facts, training_left: float | None = None) -> Figure:
     label = gettext("Finished")
     if facts.finished:
         at = facts.run.finished if facts.run else None
-        return _card(facts, label, _day(at) if at else NONE, rows=_done_rows(facts), finish=None)
+        machine = number(facts.counter.machine)
+        rows = [*_done_rows(facts), row("machine", gettext("Labels by the machine"), machine)]
+        found = _card(facts, label, _day(at) if at else NONE, rows=rows)
+        return found | {"question": gettext("When was it done?")}
     labels = labels_left(facts)
     if labels is None:
         note = gettext("not started") if facts.run is None else missing_trainings(facts)
-        return _card(facts, "", NONE, note=note, rows=_done_rows(facts), finish=None)
+        return _card(facts, "", NONE, note=note, rows=_done_rows(facts))
     work = work_of(facts.project)
     if work.pace is None:
         rows = [*_label_rows(facts, labels), *_training_rows(facts, training_left)]
         note = gettext("no pace yet: nobody has labelled in the last days")
-        return _card(facts, "", NONE, note=note, rows=rows, finish=None)
+        return _card(facts, "", NONE, note=note, rows=rows)
     return _dated(facts, labels, work, work.pace, training_left)
 
 

@@ -44,7 +44,12 @@ _NEEDS: dict[str, Right] = {
 def status(facts: Facts, seen: Seen, role: str | None) -> dict[str, Any]:
     """Return state, message, next step and why, a running job, and the buttons of this role."""
     known = Known.already(
-        facts.project, facts.run, facts.batches, worker=seen.worker, trained=seen.trained
+        facts.project,
+        facts.run,
+        facts.batches,
+        worker=seen.worker,
+        trained=seen.trained,
+        images=facts.counter.images,
     )
     found = run_status(facts.project, known)
     title, badge = TITLES[found.state]
@@ -60,7 +65,9 @@ def status(facts: Facts, seen: Seen, role: str | None) -> dict[str, Any]:
         "left": _left(found),
         "job": _job(found),
         "seconds_left": found.seconds_left,
-        "actions": [one for one in _actions(facts, found.state) if _NEEDS[one["url"]] in rights],
+        "actions": [
+            one for one in _actions(facts, found.state, known) if _NEEDS[one["url"]] in rights
+        ],
     }
 
 
@@ -109,11 +116,11 @@ def _job(found: RunStatus) -> dict[str, Any] | None:
     }
 
 
-def _actions(facts: Facts, state: str) -> list[dict[str, Any]]:
+def _actions(facts: Facts, state: str, known: Known) -> list[dict[str, Any]]:
     """Return the buttons in the order of use; the first is the obvious next step."""
     project, failed = facts.project, bool(facts.run and facts.run.failure)
     if project.status == Project.Status.SETUP:
-        return _before_the_start(facts, state)
+        return _before_the_start(facts, state, known)
     if project.status == Project.Status.FINISHED:
         return [_link(gettext("Export the labels"), "project_export", "download", primary=True)]
     if project.status == Project.Status.PAUSED or failed:
@@ -134,10 +141,10 @@ def _export(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _before_the_start(facts: Facts, state: str) -> list[dict[str, Any]]:
+def _before_the_start(facts: Facts, state: str, known: Known) -> list[dict[str, Any]]:
     ready = facts.n > 0 and state == "ready"
-    start = _post(_start_words(facts), "run_start", "play", primary=ready)
-    start["reason"] = _not_yet(facts, state)
+    start = _post(_start_words(facts, known.classes), "run_start", "play", primary=ready)
+    start["reason"] = _not_yet(facts, state, known.classes)
     images = gettext("Add more images") if facts.n else gettext("Add images")
     found = [_link(images, "project_images", "upload", primary=not ready), start][:: 1 - 2 * ready]
     if state == "setup" and facts.n:  # it is classes that are missing
@@ -146,14 +153,14 @@ def _before_the_start(facts: Facts, state: str) -> list[dict[str, Any]]:
     return found
 
 
-def _not_yet(facts: Facts, state: str) -> str:
+def _not_yet(facts: Facts, state: str, classes: int) -> str:
     if facts.project.archived_at:
         return gettext("The project is archived.")
     if not facts.n:
         return gettext("There are no images yet.")
     if state == "importing":
         return gettext("Wait until the import has ended.")
-    needed = max(10, first_purchase(facts.n, _classes(facts)))
+    needed = max(10, first_purchase(facts.n, classes))
     if facts.n >= needed:
         return ""
     return gettext("At least %(n)s images are needed.") % {"n": number(needed)}
@@ -169,12 +176,8 @@ def first_purchase(n: int, classes: int) -> int:
     return test + max(round(0.01 * n), 6 * classes)
 
 
-def _classes(facts: Facts) -> int:
-    return facts.project.classes.filter(archived=False).count()
-
-
-def _start_words(facts: Facts) -> str:
-    first = first_purchase(facts.n, _classes(facts))
+def _start_words(facts: Facts, classes: int) -> str:
+    first = first_purchase(facts.n, classes)
     if facts.n < max(1, first):
         return gettext("Start")
     price = money(first * facts.label_price, facts.currency)

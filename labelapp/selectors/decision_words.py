@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext, gettext_noop, ngettext
 
-from labelapp.selectors.money_words import images, money, number, share
+from labelapp.selectors.money_words import NBSP, images, money, number, share
 from labelapp.selectors.stored_words import dollars, stored_words
 
 _ADDS: dict[str, str] = {
@@ -80,7 +80,7 @@ def _adds(facts: dict[str, Any], currency: str, head: str) -> str:
         why = "only_saves"
     return gettext(_ADDS.get(why, "%(head)s")) % {
         "head": head,
-        "reason": stored_words(str(facts.get("reason") or "")),
+        "reason": _reason(facts),
         "trainings": _trainings(int(facts.get("trainings") or 0)),
         "to": number(facts.get("to") or 0),
         "more": _more(more),
@@ -92,10 +92,14 @@ def _adds(facts: dict[str, Any], currency: str, head: str) -> str:
 
 def _stops(facts: dict[str, Any]) -> str:
     return gettext(_STOPS[str(facts["why"])]) % {
-        "reason": stored_words(str(facts["reason"])),
+        "reason": _reason(facts),
         "images": images(int(facts.get("machine") or 0)),
         "percent": share(facts.get("error") or 0),
     }
+
+
+def _reason(facts: dict[str, Any]) -> str:
+    return stored_words(str(facts.get("reason") or "")).replace(" %", f"{NBSP}%")
 
 
 def _trainings(n: int) -> str:

@@ -80,10 +80,12 @@ class Known:
         *,
         worker: bool,
         trained: bool,
+        images: int,
     ) -> Known:
         """Return what a caller has read: see the properties."""
         known = cls(project)
-        vars(known).update(run=run, batches=batches, worker=worker, trained=trained)
+        parts = {"run": run, "batches": batches, "worker": worker, "trained": trained}
+        vars(known).update(parts, images=images)
         return known
 
     @cached_property
@@ -101,6 +103,17 @@ class Known:
     def worker(self) -> bool:
         """Whether a worker lives."""
         return worker_alive()
+
+    @cached_property
+    def images(self) -> int:
+        """Images of the project."""
+        found = ProjectCounter.objects.filter(project_id=self.project.pk)
+        return found.values_list("images", flat=True).first() or 0
+
+    @cached_property
+    def classes(self) -> int:
+        """Classes that are not archived."""
+        return self.project.classes.filter(archived=False).count()
 
     @cached_property
     def trained(self) -> bool:
@@ -144,11 +157,11 @@ def _before_start(project: Project, known: Known) -> RunStatus:
         return RunStatus(
             "importing", message, left, gettext("Start the run when they are in."), job
         )
-    if not ProjectCounter.objects.filter(project_id=project.pk, images__gt=0).exists():
+    if not known.images:
         return RunStatus(
             "setup", gettext("There are no images yet."), next_step=gettext("Import images.")
         )
-    if project.classes.filter(archived=False).count() < 2:
+    if known.classes < 2:
         return RunStatus(
             "setup", gettext("At least two classes are needed."), next_step=gettext("Add classes.")
         )

@@ -6,6 +6,7 @@ page, and compare every fragment and number with a fresh load that remembers not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from labelapp.env import BASE_DIR
 from labelapp.events import EVENT_TYPES
 from labelapp.live import reads
 from labelapp.live.listeners import Listener
@@ -253,6 +255,13 @@ def test_an_old_page_that_heard_is_a_fresh_page(world, type_):
         assert page.html == fresh.html
         assert page.data == fresh.data
         assert page.seq == fresh.seq
+
+
+def test_what_a_page_shows_outside_of_its_live_parts_never_changes():
+    """But for the stage (before and after the first training), which dashboard.js keeps."""
+    page = (BASE_DIR / "templates/dashboard/page.html").read_text()
+    names = set(re.findall(r"overview\.(\w+)", page))
+    assert names == {"seq", "rounds", "charts"}
 
 
 def forget() -> None:

@@ -232,6 +232,26 @@ async def test_many_pages_cost_one_rendering(cast, project, run, monkeypatch):
         await page.__aexit__()
 
 
+async def test_who_comes_while_the_counters_are_read_stays(cast, project, run, monkeypatch):
+    """Their project is not among those that were read: it is not gone."""
+    async with Page(cast.manager, project) as page:
+        await page.hear()
+        watching = tailer.tailer()
+        late = tailer.Listener(project.pk + 1)
+        real = reads.versions
+
+        def versions(ids):
+            watching.feeds.setdefault(tailer._feed(late), tailer.Feed(*tailer._feed(late)))
+            watching.feeds[tailer._feed(late)].listeners.add(late)
+            return real(ids)
+
+        monkeypatch.setattr(reads, "versions", versions)
+        await watching.tick()
+        monkeypatch.setattr(reads, "versions", real)
+        assert late.closed is None
+        watching.unsubscribe(late)
+
+
 async def test_the_task_ends_when_nobody_listens(cast, project, run):
     async with Page(cast.manager, project) as page:
         await page.hear()

@@ -268,7 +268,7 @@ def test_the_engines_last_decision_is_told_once(project):
     status = overview(project)["status"]
     assert status["decision"] == (
         "After training 6 the engine adds 163\u00a0images to training to make sure before it stops, "
-        "since no plan saves 1 % or more over stopping now."
+        "since no plan saves 1\u00a0% or more over stopping now."
     )
 
 

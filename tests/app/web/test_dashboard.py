@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from labelapp.errors import ConflictError, TooFewImagesError
 from labelapp.live.fragments import FRAGMENTS, render
-from labelapp.models import LabelClass, Project, ProjectCounter, Run
+from labelapp.models import LabelClass, Membership, Project, ProjectCounter, Run, WorkDay
+from labelapp.selectors import dashboard, dashboard_ledger, dashboard_people
 from labelapp.selectors.dashboard import overview
+from labelapp.selectors.dashboard_export import TABLES
 from tests.app import dashboard_data as data
 from tests.app.conftest import add_images
 
@@ -101,7 +108,7 @@ def test_the_page_says_the_four_figures(manager, project, running):
 
 def test_the_json_is_the_overview(manager, project, running):
     response = manager.get(address(project, "dashboard_json"))
-    assert response.json() == overview(project)
+    assert response.json() == overview(project, "manager")
 
 
 def test_the_page_carries_the_same_chart_data_as_the_json(manager, project, running):
@@ -110,12 +117,91 @@ def test_the_page_carries_the_same_chart_data_as_the_json(manager, project, runn
     assert json.loads(found.group(1)) == overview(project)["charts"]
 
 
-@pytest.mark.parametrize("name", FRAGMENTS)
-def test_a_refresh_shows_what_the_live_channel_sends(manager, project, running, name):
+def test_a_refresh_shows_what_the_live_channel_sends(manager, project, running):
     """The page includes exactly the fragments that the socket sends."""
     page = manager.get(address(project)).content.decode()
-    assert f'data-live="{name}"' in page
-    assert render(overview(project))[name] in page
+    for name, html in render(overview(project, "manager")).items():
+        assert f'data-live="{name}"' in page
+        assert html in page
+    assert page.count("data-live=") == len(FRAGMENTS)
+
+
+@pytest.mark.parametrize("state", ["set_up_images", "running", "training", "auditing", "finished"])
+def test_the_first_look_takes_at_most_twelve_statements(manager, project, state):
+    """Of a process that has just started: nothing is remembered but the templates."""
+    getattr(data, state)(project)
+    dashboard._KNOWN.clear()
+    dashboard_ledger._TOTALS.clear()
+    dashboard_people.forget_pace()
+    with CaptureQueriesContext(connection) as queries:
+        manager.get(address(project))
+    told = [query["sql"] for query in queries if not query["sql"].startswith("SAVEPOINT")]
+    assert len(told) <= 12, "\n".join(sql[:150] for sql in told)
+
+
+def test_a_viewer_sees_the_overview_and_no_button_to_steer(sign_in, cast, project, running):
+    Membership.objects.filter(user=cast.second_annotator).update(role="viewer")
+    page = sign_in(cast.second_annotator).get(address(project)).content.decode()
+    assert "What will it cost?" in page
+    assert "formaction" not in page
+    assert address(project, "project_export") not in page
+
+
+def test_each_table_of_the_page_is_a_file_for_a_spreadsheet(manager, sign_in, cast, project):
+    data.running(project)
+    WorkDay.objects.create(
+        project=project,
+        user=cast.annotator,
+        day=timezone.now().date() - timedelta(days=1),
+        answers=900,
+        active_ms=7_200_000,
+    )
+    for what in TABLES:
+        response = manager.get(reverse("dashboard_csv", args=[project.public_id, what]))
+        rows = list(csv.reader(response.content.decode().splitlines()))
+        assert len(rows) > 3
+        assert {len(row) for row in rows} == {len(rows[0])}
+    found = {row[0]: row for row in csv.reader(spreadsheet(manager, project, "figures"))}
+    assert found["spent"][1].startswith("61.2")
+    assert found["forecast_total"][1:6] == ["159.78", "148.23", "181.83", "131.47", "181.83"]
+    assert found["labels_still_to_buy"][-1] == "labels"
+    assert found["finished"][-1] == "UTC"
+    unknown = reverse("dashboard_csv", args=[project.public_id, "secrets"])
+    assert manager.get(unknown).status_code == 404
+    figures = reverse("dashboard_csv", args=[project.public_id, "figures"])
+    assert sign_in(cast.annotator).get(figures).status_code == 403
+    assert sign_in(cast.outsider).get(figures).status_code == 404
+
+
+def spreadsheet(client, project, what: str) -> list[str]:
+    address = reverse("dashboard_csv", args=[project.public_id, what])
+    return client.get(address).content.decode().splitlines()
+
+
+def test_the_finishing_date_follows_from_people_and_training(project, cast):
+    """2,463 labels at 450 a day by one person, and 11 s of training: five days and a half."""
+    data.running(project)
+    today = timezone.now().date()
+    for back in (1, 2, 3):
+        work = {"answers": 450, "active_ms": 3_600_000}
+        day = today - timedelta(days=back)
+        WorkDay.objects.create(project=project, user=cast.annotator, day=day, **work)
+    found = overview(project)["figures"][2]
+    rows = {row["key"]: row for row in found["rows"]}
+    assert rows["pace"]["text"] == "450 an hour"
+    assert rows["pace"]["note"].startswith("by 1 person, 1.0 h a day, as on the last 3 working")
+    ends = {key: datetime.fromisoformat(at) for key, at in found["finish"].items()}
+    assert (ends["at"].date() - today).days in {5, 6}
+    assert ends["low"] < ends["at"] < ends["high"]
+
+
+def test_without_anybodys_work_there_is_no_date_and_the_page_says_so(project):
+    data.running(project)
+    found = overview(project)["figures"][2]
+    assert (found["text"], found["note"]) == (
+        "\u2013",
+        "no pace yet: nobody has labelled in the last days",
+    )
 
 
 def test_every_button_leads_somewhere(project, running):
