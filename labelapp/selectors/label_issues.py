@@ -65,6 +65,7 @@ class Report:
     stale: bool  # a model was trained since
     pairs: list[dict[str, Any]]
     failed: str = ""
+    message: str = ""  # where the search is
 
 
 def parse(raw: Mapping[str, str]) -> Filter:
@@ -164,4 +165,5 @@ def report(project: Project, classes: Mapping[int, LabelClass]) -> Report:
         {**one, "from": classes.get(one["given"]), "to": classes.get(one["suggested"])}
         for one in pairs
     ]
-    return Report(found, live, stale, named, failed)
+    message = _(live.message) if live is not None and live.message else ""
+    return Report(found, live, stale, named, failed, message)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from labelapp import events, queue
 from labelapp.errors import ConflictError, InvalidInputError, NotFoundError, UnknownClassError
@@ -278,4 +279,4 @@ class _Work:
                 events.record(self.project.pk, type_, payload)
 
 
-_SENT = "They wait there already, or have no label that may change now."
+_SENT = gettext_noop("They wait there already, or have no label that may change now.")

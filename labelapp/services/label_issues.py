@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from labelapp import events, queue
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
@@ -168,7 +169,7 @@ class _Labels:
             several |= {row[0] for row in kept if row[4] > 1 and row[3] == "human"}
             numbers = [(row[0], row[1], row[2], row[3] == "machine") for row in kept]
             parts.append(np.array(numbers, dtype=np.int64).reshape(-1, 4))
-            control.tick(0.05, "Reading the labels")
+            control.tick(0.05, gettext_noop("Reading the labels"))
         found = np.concatenate(parts) if parts else np.zeros((0, 4), dtype=np.int64)
         found = found[evidence.known(found[:, 0])]
         found = found[found[:, 2] < evidence.classes]
@@ -207,7 +208,9 @@ def _single(labels: _Labels, evidence: Evidence, control: JobControl) -> list[Su
             else:
                 inspector.score_label_quality(given, probs)
             done += len(part)
-            control.tick(share + 0.3 * done / len(rows), "Comparing labels with the model")
+            control.tick(
+                share + 0.3 * done / len(rows), gettext_noop("Comparing labels with the model")
+            )
     scores = np.asarray(inspector.get_quality_scores())
     chosen = np.asarray(inspector.get_label_issues(), dtype=np.int64)
     chosen = chosen[np.argsort(scores[chosen], kind="stable")][: 2 * KEEP]
@@ -241,7 +244,7 @@ def _several(
     rows = np.flatnonzero(np.isin(labels.seqs, voted) & ~labels.machine)
     found: list[Suspect] = []
     for part in labels.parts(rows, evidence):
-        control.tick(0.75, "Comparing the votes")
+        control.tick(0.75, gettext_noop("Comparing the votes"))
         table = _votes(project, labels.images[part], evidence)
         try:
             best, quality = _crowdlab(table, evidence.rows(labels.seqs[part]))
@@ -304,7 +307,7 @@ def _machine(labels: _Labels, evidence: Evidence, control: JobControl) -> list[S
         best, scores = np.concatenate([best, part[low]]), np.concatenate([scores, own[low]])
         order = np.argsort(scores, kind="stable")[:KEEP]
         best, scores = best[order], scores[order]
-        control.tick(0.9, "Looking at the machine's labels")
+        control.tick(0.9, gettext_noop("Looking at the machine's labels"))
     return _suggest(labels, evidence, best, scores)
 
 

@@ -96,7 +96,7 @@ def _reply(access: Access, job: Job) -> JsonResponse:
         "total": params.get("total"),
         "words": _words(access, job),
         "left": [
-            {"why": stored_words(why), "count": count}
+            {"why": stored_words(_(why)), "count": count}
             for why, count in params.get("skipped", {}).items()
         ],
         "undoable": params["stage"] == "do" and params["action"] != "readmit" and not live,
@@ -117,14 +117,20 @@ def _words(access: Access, job: Job) -> str:
         return _("Counting the images…")
     if params["stage"] == "count":
         return ngettext("%(n)s image", "%(n)s images", total) % {"n": f"{total:,}"}
-    changed = f"{max(0, seen - sum(params.get('skipped', {}).values())):,}"
+    changed = max(0, seen - sum(params.get("skipped", {}).values()))
     if job.state in queue.LIVE:
         return _("%(seen)s of %(total)s images") % {"seen": f"{seen:,}", "total": f"{total:,}"}
     if params["stage"] == "undo":
-        return _("Taken back: %(n)s images.") % {"n": changed}
-    if job.state == Job.State.CANCELLED:
-        return _("Stopped: %(n)s images are done and stay so.") % {"n": changed}
-    return _("Done: %(n)s images.") % {"n": changed}
+        words = ngettext("Taken back: %(n)s image.", "Taken back: %(n)s images.", changed)
+    elif job.state == Job.State.CANCELLED:
+        words = ngettext(
+            "Stopped: %(n)s image is done and stays so.",
+            "Stopped: %(n)s images are done and stay so.",
+            changed,
+        )
+    else:
+        words = ngettext("Done: %(n)s image.", "Done: %(n)s images.", changed)
+    return words % {"n": f"{changed:,}"}
 
 
 _PAGE = "p/<str:pid>/browse/"
