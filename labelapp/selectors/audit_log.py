@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from labelapp.formats.csv_labels import escape
 from labelapp.models import AuditLog, Project, User
-from labelapp.selectors.audit_words import FAMILIES, action_words, changes
+from labelapp.selectors.audit_words import FAMILIES, action_words, changes, target_words
 
 PAGE = 50
 CHUNK = 1_000
@@ -78,7 +78,7 @@ def line(entry: AuditLog) -> Line:
         who=str(entry.user) if entry.user else "",
         email=entry.user.email if entry.user else "",
         words=action_words(entry.action),
-        target=entry.target,
+        target=target_words(entry),
         changes=changes(entry),
         created=entry.created,
         token=entry.token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.utils.functional import Promise
@@ -9,7 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labelapp.models import AuditLog
+from labelapp.selectors.money_words import money, share
 from labelapp.selectors.people import ROLE_WORDS
+from labelapp.selectors.quality import pause_words
+from labelapp.selectors.steering_words import TITLES
 
 Words = str | Promise
 
@@ -31,6 +35,12 @@ ACTIONS: dict[str, Words] = {
     "run.resumed": gettext_lazy("let the run go on"),
     "run.changed": gettext_lazy("changed target, prices or budget during the run"),
     "run.steered": gettext_lazy("steered the run"),
+    "run.steering_undone": gettext_lazy("took a step of steering back"),
+    "bulk.started": gettext_lazy("started a bulk action"),
+    "bulk.undone": gettext_lazy("took a bulk action back"),
+    "issue.change": gettext_lazy("changed a label that was likely wrong"),
+    "issue.review": gettext_lazy("sent a label that was likely wrong to review"),
+    "issue.right": gettext_lazy("found a doubted label right"),
     "images.added": gettext_lazy("added images to the run"),
     "import.started": gettext_lazy("started an import"),
     "import.cancelled": gettext_lazy("cancelled an import"),
@@ -67,7 +77,7 @@ ACTIONS: dict[str, Words] = {
     "token.created": gettext_lazy("made an access token"),
     "token.revoked": gettext_lazy("revoked an access token"),
     "job.cancelled": gettext_lazy("cancelled a job"),
-    "job.retried": gettext_lazy("started a job again"),
+    "job.repeated": gettext_lazy("started a job again"),
     "notifications.changed": gettext_lazy("changed when to be notified"),
     "webhook.created": gettext_lazy("made a webhook"),
     "webhook.changed": gettext_lazy("changed a webhook"),
@@ -98,7 +108,7 @@ FAMILIES: dict[str, tuple[Words, tuple[str, ...]]] = {
             "images.",
             "import.",
             "labels.",
-            "issues.",
+            "issue.",
             "bulk.",
             "review.",
             "task.",
@@ -136,7 +146,9 @@ FIELDS: dict[str, Words] = {
     "status": gettext_lazy("status"),
 }
 MOST = 12  # fields of one entry that are shown
-LONGEST = 80  # characters of one value
+LONGEST = 120  # characters of one value
+SHARES = ("epsilon", "confidence", "overlap_share", "gold_share", "notify_move", "notify_budget")
+AMOUNTS = ("price_per_label", "compute_price_per_hour", "budget")
 
 
 def action_words(action: str) -> str:
@@ -144,11 +156,23 @@ def action_words(action: str) -> str:
     return str(ACTIONS.get(action, action))
 
 
+def target_words(entry: AuditLog) -> str:
+    """Return what it was done to; steps of steering by their names."""
+    if entry.action.startswith("run.steer") and entry.target in TITLES:
+        return _(TITLES[entry.target])
+    return entry.target
+
+
 def changes(entry: AuditLog) -> list[str]:
     """Return what is different now, a line each: `role: annotator → manager`."""
     before, after = _flat(entry.before), _flat(entry.after)
     names = list(dict.fromkeys([*before, *after]))
-    lines = [_line(name, before, after) for name in names if before.get(name) != after.get(name)]
+    currency = entry.project.currency if entry.project else ""
+    lines = [
+        _line(name, before, after, currency)
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
     if len(lines) > MOST:
         rest = len(lines) - MOST
         return [*lines[:MOST], _("and %(count)s more") % {"count": rest}]
@@ -159,26 +183,40 @@ def _flat(values: Any) -> dict[str, Any]:
     return values if isinstance(values, dict) else {"": values}
 
 
-def _line(name: str, before: dict[str, Any], after: dict[str, Any]) -> str:
+def _line(name: str, before: dict[str, Any], after: dict[str, Any], currency: str) -> str:
     words = str(FIELDS.get(name, name.replace("_", " ")))
+    now = _value(name, after.get(name), currency)
+    was = _value(name, before.get(name), currency)
     if name not in before:
-        return f"{words}: {_value(name, after[name])}"
+        return f"{words}: {now}"
     if name not in after:
-        return _("%(field)s was: %(value)s") % {
-            "field": words,
-            "value": _value(name, before[name]),
-        }
-    return f"{words}: {_value(name, before[name])} → {_value(name, after[name])}"
+        return _("%(field)s was: %(value)s") % {"field": words, "value": was}
+    return f"{words}: {was} → {now}"
 
 
-def _value(name: str, value: Any) -> str:
-    if value is None or value == "":
+def _value(name: str, value: Any, currency: str) -> str:
+    if value is None or value in ("", [], {}):
         return _("none")
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    if isinstance(value, list):
-        value = ", ".join(str(one) for one in value) or _("none")
+    if name in SHARES and isinstance(value, float):
+        return share(value)
+    if name in AMOUNTS and currency:
+        return _money(value, currency)
     if name == "role" and value in ROLE_WORDS:
-        value = _(ROLE_WORDS[value])
-    text = str(value)
+        return _(ROLE_WORDS[value])
+    text = pause_words(value) if name == "reason" and isinstance(value, str) else _plain(value)
     return f"{text[:LONGEST]}…" if len(text) > LONGEST else text
+
+
+def _money(value: Any, currency: str) -> str:
+    try:
+        return money(Decimal(str(value)), currency)
+    except ArithmeticError:
+        return str(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(one)}" for key, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
