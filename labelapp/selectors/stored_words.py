@@ -59,8 +59,16 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("no plan within the budget leaves 1 % fewer images wrong"),
     gettext_noop("none of the first images could be labelled, so there is nothing to train on"),
     gettext_noop("the audit could not certify any set"),
+    gettext_noop("the manager asked for it"),
+    gettext_noop("the manager lets people label the rest"),
     gettext_noop("%(reason)s, even if the model never erred"),
     gettext_noop("%(reason)s, and %(reason2)s"),
+    # Why a run cannot be steered (mcal_engine/steering.py).
+    gettext_noop("the model is frozen: its audit or the end is going on"),
+    gettext_noop("the machine labels are already chosen"),
+    gettext_noop("the machine labels are already chosen: open the run again first"),
+    gettext_noop("people are labelling the rest: let them finish, then open again"),
+    gettext_noop("the run is still open"),
     # Promises of certificates.
     gettext_noop("certified"),
     gettext_noop("bounded by an audit"),
