@@ -17,9 +17,8 @@ from labelapp.selectors.audit_words import FAMILIES, action_words, changes, targ
 
 PAGE = 50
 CHUNK = 1_000
-COLUMNS: tuple[str, ...] = tuple(
-    "id created person email project action target before after token".split()
-)
+COLUMNS = ["id", "created", "person", "email", "project", "action", "target"]
+COLUMNS += ["before", "after", "token"]
 
 
 @dataclass(frozen=True)

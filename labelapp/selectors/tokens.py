@@ -12,11 +12,11 @@ from labelapp.rights import Right, Scope
 from labelapp.selectors.projects import Access
 
 SCOPE_WORDS: dict[str, str | Promise] = {
-    Scope.READ: gettext_lazy("read"),
+    Scope.READ: gettext_lazy("read figures and images"),
     Scope.LABEL: gettext_lazy("label and review"),
     Scope.IMPORT: gettext_lazy("import images"),
     Scope.STEER: gettext_lazy("steer the run"),
-    Scope.EXPORT: gettext_lazy("export"),
+    Scope.EXPORT: gettext_lazy("export labels"),
 }
 SCOPE_HELP: dict[str, str | Promise] = {
     Scope.READ: gettext_lazy("costs, forecasts, the ledger, images and their labels"),
