@@ -145,8 +145,8 @@ def test_a_step_that_was_computed_with_the_old_terms_is_computed_again(access, r
     answer_everything(run)
     real, seen = runs.engine.next_step, []
 
-    def next_step(found, *answers):
-        step = real(found, *answers)
+    def next_step(found, *answers, **more):
+        step = real(found, *answers, **more)
         if not seen:
             run_settings.change_settings(access=access, terms=replace(SAME, epsilon=0.1))
         seen.append(found.version)
