@@ -240,6 +240,7 @@ def _pages(shapes, going, over, fresh, problems: int, invitation: str, hook: int
         *("label/", "grid/", "verify/", "review/", "quality/", "quality/gold/", "queue/"),
         *("quality/rules/", f"images/imports/{problems}/problems/"),
         *("notifications/", "webhooks/", f"webhooks/{hook}/", "jobs/?open=1", "annotators/"),
+        "log/",
     ]
     return {
         "": ["/accounts/login/", "/accounts/password/reset/", f"/invite/{invitation}/", "/x/"],
@@ -255,6 +256,7 @@ def _pages(shapes, going, over, fresh, problems: int, invitation: str, hook: int
                 "/me/notifications/",
             ),
             *("/accounts/password/change/", "/accounts/logout/"),
+            *("/me/tokens/", "/people/log/", "/accounts/2fa/", "/accounts/reauthenticate/"),
             *(base + rest for rest in owner),
             *(f"/p/{project.public_id}/" for project in (going, over, fresh)),
             *(f"/p/{going.public_id}/{rest}" for rest in ("settings/", "quality/")),
