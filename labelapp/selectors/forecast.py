@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, date
 from datetime import datetime as clock
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from django.utils.formats import date_format
@@ -21,6 +22,7 @@ from labelapp.selectors import forecast_confidence as confidence
 from labelapp.selectors import forecast_history as history
 from labelapp.selectors import forecast_ledger as ledger
 from labelapp.selectors import forecast_words as words
+from labelapp.selectors.browse_query import browse_url
 from labelapp.selectors.dashboard_words import duration, money, number, purpose_words, share
 from labelapp.selectors.forecast_counts import counts
 from labelapp.selectors.forecast_facts import Facts, class_names, gather
@@ -93,7 +95,8 @@ def machine_page(project: Project) -> Page:
     counted = counts(project, facts.counter)
     reliability = confidence.reliability(facts.profile, drawn["margins"]["threshold"])
     rows = classes.class_rows(facts, names, counted)
-    pictures_ = {"reliability": reliability, "margins": drawn["margins"]}
+    margins = drawn["margins"]
+    pictures_ = {"reliability": reliability, "margins": margins | _bins(facts, margins["edges"])}
     said = {
         "reliability": f"{words.reliability(reliability)} {words.above(reliability)}".strip(),
         "margins": words.margins(drawn["margins"]),
@@ -105,6 +108,8 @@ def machine_page(project: Project) -> Page:
         "confusions": classes.top_confusions(facts, names),
         "tests": len(facts.profile.get("label") or []),
         "old": bool(facts.records) and not facts.profile.get("label"),
+        "needs": "" if facts.run else words.needs(facts),
+        "links": _around(facts, margins["threshold"]),
         "counting": {
             "whole": counted.whole,
             "seen": number(counted.seen),
@@ -114,6 +119,21 @@ def machine_page(project: Project) -> Page:
     }
     page["version"] += f".{counted.seen}.{page['counting']['at']}"
     return page
+
+
+def _bins(facts: Facts, edges: list[float]) -> dict[str, list[str]]:
+    """Return where each bar of the margins leads: to the images that the machine is so sure of."""
+    pid, pairs = facts.project.public_id, pairwise(edges)
+    return {"links": [browse_url(pid, low=low, high=high) for low, high in pairs]}
+
+
+def _around(facts: Facts, threshold: float | None) -> dict[str, str] | None:
+    """Return the images on both sides of what the machine would label; None without a threshold."""
+    if threshold is None:
+        return None
+    pid = facts.project.public_id
+    unsure = browse_url(pid, low=0.0, high=threshold, sort="unsure")
+    return {"unsure": unsure, "sure": browse_url(pid, low=threshold, high=1.0, sort="unsure")}
 
 
 def mistakes_page(project: Project) -> list[dict[str, Any]]:

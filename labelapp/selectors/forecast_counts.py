@@ -2,7 +2,7 @@
 
 A request looks at so many labels in the order of their numbers and keeps what it counted; the
 next goes on where it ended. A whole count stays until labels have changed, and is then made anew
-at the most every few seconds. At 1,000,000 labels it takes some twenty requests (docs/forecast.md).
+at the most every few seconds. At 1,000,000 labels it takes some forty requests (docs/forecast.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from labelapp.models import Label, Project, ProjectCounter
 
-PART = 50_000  # labels that one request looks at
+PART = 25_000  # labels that one request looks at
 AGAIN = 3.0  # seconds; a count that took long is made anew later still
 _KEPT = 64
 _KNOWN: OrderedDict[int, _Known] = OrderedDict()

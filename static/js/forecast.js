@@ -36,6 +36,19 @@ const cards = Object.fromEntries(
   }),
 );
 
+/** A bar of the margins leads to the images that the machine is so sure of. */
+function follow(card) {
+  const { place, plot, data: shown } = card;
+  const value = plot?.posToVal(plot.cursor.left, "x");
+  const bar = shown.edges?.findIndex((edge, at) => value >= edge && value < shown.edges[at + 1]) ?? -1;
+  if (bar >= 0 && place.classList.contains("is-link")) location.href = shown.links[bar];
+}
+
+if (cards.margins && root.dataset.browse) {
+  cards.margins.place.classList.add("is-link");
+  cards.margins.place.addEventListener("click", () => follow(cards.margins));
+}
+
 function swap(place, html) {
   const open = [...place.querySelectorAll("details[id]")].filter((one) => one.open).map((one) => one.id);
   const scrolled = [...place.querySelectorAll(".table-wrap")].map((one) => [one.scrollLeft, one.scrollTop]);

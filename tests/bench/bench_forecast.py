@@ -126,7 +126,7 @@ def ledger(project: int, n: int, people: list[int]) -> None:
                 "INSERT INTO labelapp_ledgerentry (project_id, key, purpose, quantity, unit_price,"
                 f" amount, user_id, created) {series(count)} SELECT {project},"
                 f" 'b:{place}:' || CAST(i AS TEXT), 'train', 1, 0.04, 0.04,"
-                f" {people[0]} + i % {len(people)}, '{day.isoformat()}' FROM s"
+                f" {people[0]} + i % {len(people)}, '{day:%Y-%m-%d %H:%M:%S}' FROM s"
             )
 
 
@@ -166,9 +166,7 @@ def series(n: int) -> str:
 
 def measure(pid: str, vendor: str, options: argparse.Namespace) -> int:
     """Ask for each page, first by a process that knows nothing, then again and again."""
-    from django.db import connection  # noqa: PLC0415
     from django.test import Client  # noqa: PLC0415
-    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
 
     from labelapp.models import User  # noqa: PLC0415
     from labelapp.selectors import forecast_counts  # noqa: PLC0415
@@ -181,13 +179,12 @@ def measure(pid: str, vendor: str, options: argparse.Namespace) -> int:
     worst = 0.0
     for page in PAGES:
         url = f"/p/{pid}/forecast/{page}"
-        with CaptureQueriesContext(connection) as seen:
-            cold = ask(client, url)
+        cold = ask(client, url)
         looks = sorted(ask(client, url) for _time in range(options.times))
         p95 = looks[int(0.95 * (len(looks) - 1))]
         worst = max(worst, p95)
-        row = (page or "forecast", cold, statistics.median(looks), p95, len(seen))
-        print("  {:22} cold {:7.1f}   p50 {:6.1f}   p95 {:6.1f}   statements {}".format(*row))
+        row = (page or "forecast", cold, statistics.median(looks), p95)
+        print("  {:22} cold {:7.1f}   p50 {:6.1f}   p95 {:6.1f}".format(*row))
     counting = forget_and_count(client, f"/p/{pid}/forecast/machine.json?live=x", forecast_counts)
     print(
         f"  counting all labels by class: {len(counting)} requests,"
@@ -200,7 +197,7 @@ def measure(pid: str, vendor: str, options: argparse.Namespace) -> int:
 def forget_and_count(client: Any, url: str, counts: Any) -> list[float]:
     """Count from nothing; return the time of each request."""
     counts.forget()
-    times = []
+    times: list[float] = []
     while not times or any(known.part is not None for known in counts._KNOWN.values()):
         times.append(ask(client, url))
     return times

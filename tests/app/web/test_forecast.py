@@ -110,6 +110,7 @@ def test_a_training_without_a_profile_says_so(viewer, project):
     data.running(project, 2)
     said = text_of(viewer.get(address(project, "forecast_machine")))
     assert "did not keep the test set image by image" in said
+    said = text_of(viewer.get(address(project, "project_forecast")))
     assert "The forecast needs 1 more training." in said
 
 
