@@ -52,7 +52,7 @@ def main() -> None:
     attempt("gold", lambda: gold_items.adopt(access=me))
     attempt("sample", lambda: review_samples.draw(access=me, kind="labels", size=40))
     attempt("report", lambda: people_report.request(access=me))
-    attempt("errors", lambda: label_issues.request(access=me))  # type: ignore[attr-defined]
+    attempt("errors", lambda: label_issues.start(access=me))
     hook = {"url": "https://hooks.example.org/labels", "kinds": ["run_finished", "budget"]}
     attempt("webhook", lambda: webhooks.create(access=me, **hook))
     attempt("invitation", lambda: people.create_invitation(access=me, role="reviewer", note="Eva"))
