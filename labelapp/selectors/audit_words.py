@@ -36,6 +36,7 @@ ACTIONS: dict[str, Words] = {
     "run.changed": gettext_lazy("changed target, prices or budget during the run"),
     "run.steered": gettext_lazy("steered the run"),
     "run.steering_undone": gettext_lazy("took a step of steering back"),
+    "labels.changed": gettext_lazy("changed a label"),
     "bulk.started": gettext_lazy("started a bulk action"),
     "bulk.undone": gettext_lazy("took a bulk action back"),
     "issue.change": gettext_lazy("changed a label that was likely wrong"),

@@ -272,9 +272,12 @@ def _key_fits(key: object, walk: Walk) -> bool:
 # --- what the page shows of them ---------------------------------------------------------------
 
 
-def tiles(project: Project, found: Sequence[Found]) -> list[Tile]:
-    """Return these images as the grid shows them, in order; two statements."""
-    hidden = hidden_of(project, [row.image_id for row in found])
+def tiles(project: Project, found: Sequence[Found], *, clear: bool = False) -> list[Tile]:
+    """Return these images as the grid shows them, in order.
+
+    `clear`: they were found by what the model says, so nothing of it is withheld.
+    """
+    hidden = set() if clear else hidden_of(project, [row.image_id for row in found])
     guesses = guesses_of(project)
     rows = Image.objects.filter(pk__in=[row.image_id for row in found])
     rows = rows.select_related("label", "exclusion").only(

@@ -135,15 +135,15 @@ def _usual() -> list[tuple[str, Query]]:
 
 def known_total(project: Project, query: Query) -> int | None:
     """Return how many images pass, where a counter knows it; nothing is counted for a page."""
-    counter = ProjectCounter.objects.get(project=project)
     filters = query.filters()
     if query.sort in {"split", "label"} or query.asks_model:
         return None
-    if not filters:
-        return counter.images
-    if filters in ({"source": "machine"}, {"in": "machine"}):
-        return counter.machine
-    return counter.excluded if filters == {"in": "excluded"} else None
+    named = {(): "images", ("source=machine",): "machine", ("in=machine",): "machine"}
+    named[("in=excluded",)] = "excluded"
+    column = named.get(tuple(f"{name}={value}" for name, value in filters.items()))
+    if column is None:
+        return None
+    return ProjectCounter.objects.values_list(column, flat=True).get(project=project)
 
 
 def people(project: Project) -> list[tuple[int, str]]:

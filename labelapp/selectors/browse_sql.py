@@ -92,12 +92,23 @@ def known_of(project: Project, query: Query) -> Known:
     )
 
 
+def classes_of(project: Project) -> dict[int, LabelClass]:
+    """Return all classes by index, archived ones too; read once for a request's project."""
+    known: dict[int, LabelClass] | None = getattr(project, "classes_by_index", None)
+    if known is None:
+        known = {one.index: one for one in project.classes.order_by("index")}
+        project.classes_by_index = known  # type: ignore[attr-defined]
+    return known
+
+
 def _merged(project: Project, index: int) -> tuple[int, ...]:
     """Return this class and all that count as it."""
-    merged = LabelClass.objects.filter(project=project, merged_into__isnull=False)
+    classes = classes_of(project)
+    numbers = {one.pk: one.index for one in classes.values()}
     into: dict[int, list[int]] = {}
-    for own, target in merged.values_list("index", "merged_into__index"):
-        into.setdefault(target, []).append(own)
+    for one in classes.values():
+        if one.merged_into_id in numbers:
+            into.setdefault(numbers[one.merged_into_id], []).append(one.index)
     found, waiting = [index], [index]
     while waiting:
         more = [one for one in into.get(waiting.pop(), []) if one not in found]

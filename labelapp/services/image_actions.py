@@ -23,7 +23,7 @@ from labelapp.models import (
 )
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
-from labelapp.services import readmissions, review_decisions, review_undo
+from labelapp.services import audit, readmissions, review_decisions, review_undo
 from labelapp.services.leases import one_writer
 from labelapp.services.review_decisions import Decided, Decision
 
@@ -102,14 +102,24 @@ def send_to_review(*, access: Access, image_ids: Sequence[int], mark: str = "") 
 
 
 def _label(access: Access, image_id: int, action: Action) -> Decided | None:
-    now = Label.objects.filter(image_id=image_id).values_list("class_index", flat=True).first()
-    if now == action.class_index:
-        return None
-    if now is None:
+    label = Label.objects.filter(image_id=image_id).first()
+    if label is None:
         raise ConflictError(_("Nobody has labelled this image yet: people are asked in order."))
-    return _decided(
-        access, image_id, Decision("class", action.class_index, free=action.free), action
-    )
+    if label.class_index == action.class_index:
+        return None
+    decision = Decision("class", action.class_index, free=action.free)
+    with one_writer():
+        done = _decided(access, image_id, decision, action)
+        if not action.mark:  # a bulk action is one line of the log
+            audit.write(
+                user=access.user,
+                project=access.project,
+                action="labels.changed",
+                target=str(label.seq),
+                before={"class": done.before},
+                after={"class": done.after},
+            )
+    return done
 
 
 def _exclude(access: Access, image_id: int, action: Action) -> Decided | None:

@@ -29,6 +29,7 @@ from labelapp.selectors.projects import Access
 from labelapp.services import audit, image_actions
 from labelapp.services.image_actions import Action
 from labelapp.services.label_evidence import Evidence
+from labelapp.services.leases import one_writer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,11 +85,13 @@ def act(*, access: Access, issue_id: int, kind: str) -> str:
         raise InvalidInputError(_("Choose what to do with the image."), do=kind)
     if issue.state != State.OPEN:
         return issue.state
+    if hidden_of(access.project, [issue.image_id]):
+        raise ConflictError(_("This image measures the machine: look at it after the run's end."))
     now = Label.objects.filter(pk=issue.image_id).values_list("class_index", flat=True).first()
     if now != issue.given:
         raise ConflictError(_("The label has changed meanwhile: look at the image again."))
     state = {"right": State.DISMISSED, "change": State.SETTLED, "review": State.SENT}[kind]
-    with transaction.atomic():
+    with one_writer():
         if kind == "change":
             action = Action("label", issue.suggested)
             image_actions.act(access=access, image_id=issue.image_id, action=action)

@@ -18,6 +18,7 @@ from labelapp.selectors import browse, browse_page, browse_panel
 from labelapp.selectors.browse import Page, Tile
 from labelapp.selectors.browse_export import csv_chunks
 from labelapp.selectors.browse_query import Query, browse_url, parse
+from labelapp.selectors.browse_sql import classes_of
 from labelapp.selectors.projects import Access
 from labelapp.services import saved_views
 from labelapp.services.exports import download_name
@@ -56,7 +57,7 @@ def page(request: HttpRequest, access: Access) -> HttpResponse:
         "total": browse_page.known_total(project, query),
         "running": project.status != Project.Status.FINISHED,
         "may_review": access.may(Right.REVIEW) and project.archived_at is None,
-        **_tiles(access, shown, classes),
+        **_tiles(access, query, shown),
         "setup": _setup(access, query, list(classes.values())),
     }
     return render(request, "browse/page.html", context)
@@ -68,7 +69,7 @@ def tiles(request: HttpRequest, access: Access) -> JsonResponse:
     """Return the next images as a fragment, with the cursor of what follows them."""
     query = parse(request.GET.dict())
     shown = browse.page(access.project, query, request.GET.get("cursor", ""))
-    context = _tiles(access, shown, classes_of(access.project))
+    context = _tiles(access, query, shown)
     html = render_to_string("browse/_tiles.html", {"access": access, **context}, request)
     reply = {"html": html, "cursor": shown.cursor, "looked": shown.looked}
     return JsonResponse({"ok": True, "count": len(shown.found), **reply})
@@ -141,11 +142,6 @@ def view_change(request: HttpRequest, access: Access, view_id: int) -> HttpRespo
 # --- what tiles and panels need ----------------------------------------------------------------
 
 
-def classes_of(project: Project) -> dict[int, LabelClass]:
-    """Return all classes by index, archived ones too: labels may name them."""
-    return {found.index: found for found in project.classes.order_by("index")}
-
-
 def dressed(tile: Tile, classes: dict[int, LabelClass]) -> dict[str, Any]:
     """Return a tile with its classes for the template."""
     return {
@@ -157,8 +153,9 @@ def dressed(tile: Tile, classes: dict[int, LabelClass]) -> dict[str, Any]:
     }
 
 
-def _tiles(access: Access, shown: Page, classes: dict[int, LabelClass]) -> dict[str, Any]:
-    found = browse.tiles(access.project, shown.found)
+def _tiles(access: Access, query: Query, shown: Page) -> dict[str, Any]:
+    classes = classes_of(access.project)
+    found = browse.tiles(access.project, shown.found, clear=query.asks_model)
     return {"tiles": [dressed(tile, classes) for tile in found], "page": shown}
 
 

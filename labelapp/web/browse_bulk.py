@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-from django.db import transaction
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
@@ -22,6 +21,7 @@ from labelapp.selectors.projects import Access
 from labelapp.selectors.stored_words import stored_words
 from labelapp.services import bulk, image_actions
 from labelapp.services.image_actions import Action
+from labelapp.services.leases import one_writer
 from labelapp.web.base import project_page
 
 MAX_SEQ = 2**31 - 1
@@ -33,7 +33,7 @@ def decide(request: HttpRequest, access: Access, seq: int) -> JsonResponse:
     """Do something to one image."""
     found = image_of(access.project, min(seq, MAX_SEQ))
     action = _action(request)
-    with transaction.atomic():
+    with one_writer():
         image_actions.act(access=access, image_id=found.image_id, action=action)
         payload = {"action": action.kind, "stage": "one", "seen": 1}
         events.record(access.project.pk, "labels.changed", payload)
