@@ -6,15 +6,12 @@ Everything runs in processes of its own: Playwright's sync API and the ORM do no
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from contextlib import closing, contextmanager, suppress
@@ -22,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 from sqlite3 import connect
+
+from tests import tables
 
 ROOT = Path(__file__).resolve().parents[3]
 CLASSES = ["circle", "square", "star"]
@@ -177,23 +176,14 @@ def make(images: int, classes: list[str], side: int = 28) -> dict[str, object]:
 
 
 def migrated(call_command) -> None:
-    """Make the tables: copied from what an earlier site of the same migrations made, if any."""
+    """Make the tables: copied from what another process of the same migrations made, if any."""
     from django.conf import settings  # noqa: PLC0415
     from django.db import connection  # noqa: PLC0415
 
-    digest = hashlib.sha256()
-    for file in sorted((ROOT / "labelapp" / "migrations").glob("*.py")):
-        digest.update(file.read_bytes())
-    kept = Path(tempfile.gettempdir()) / f"mcal-tables-{os.getuid()}-{digest.hexdigest()[:16]}"
-    if kept.exists():
-        shutil.copy(kept, settings.DATABASES["default"]["NAME"])
-    call_command("migrate", verbosity=0)
-    if not kept.exists():
-        half = kept.with_suffix(f".{os.getpid()}")
-        connection.ensure_connection()
-        with closing(connect(half)) as copy:
-            connection.connection.backup(copy)
-        half.replace(kept)
+    with tables.one_at_a_time():
+        if not tables.take(Path(settings.DATABASES["default"]["NAME"])):
+            call_command("migrate", verbosity=0)
+            tables.keep(connection)
 
 
 def make_people(project, client_class) -> dict[str, str]:
