@@ -13,7 +13,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from labelapp import pricing
-from labelapp.engine_rows import histogram_of, measured_of, pool_of, profile_of, scores_of
+from labelapp.engine_rows import (
+    histogram_of,
+    measured_of,
+    merged_classes,
+    pool_of,
+    profile_of,
+    scores_of,
+)
 from labelapp.models import Project, Run
 from labelapp.orders import (
     Ahead,
@@ -144,7 +151,8 @@ def next_step(
     """
     pool = pool_of(run)
     models: list[Training | Frozen] = [*trainings, *([frozen] if frozen else [])]
-    scored = {model.sha256: scores_of(model) for model in models}
+    merged = merged_classes(run.project_id)
+    scored = {model.sha256: scores_of(model, merged) for model in models}
     answer = _answer(run.waiting_for, pool, models, scored)
     before = _expecting(_repriced(load(run.state), run.project), images)
     state, orders, pool = follow(before, answer, scored)

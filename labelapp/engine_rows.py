@@ -5,10 +5,11 @@ Reads only. NumPy and the engine are imported inside the functions, as in `label
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labelapp.models import AheadItem, Exclusion, Label, Run, TestMark, TrainItem
+from labelapp.models import AheadItem, Exclusion, Label, LabelClass, Run, TestMark, TrainItem
 from labelapp.orders import Frozen, Training
 
 if TYPE_CHECKING:
@@ -52,18 +53,35 @@ def _mask(n: int, items: list[int]) -> t.BoolArray:
     return mask
 
 
-def scores_of(model: Training | Frozen) -> t.Scores:
-    """Return a stored model's view of every image."""
+def scores_of(model: Training | Frozen, merged: Mapping[int, int] | None = None) -> t.Scores:
+    """Return a stored model's view of every image; `merged` classes count as what they became."""
     from mcal_engine import types  # noqa: PLC0415
 
     return types.Scores(
-        pred=_array(model.folder, "pred"),
+        pred=_renamed(_array(model.folder, "pred"), merged or {}),
         uncertainty=_array(model.folder, "uncertainty"),
         model=model.sha256,
         least=_array(model.folder, "least"),
         entropy=_array(model.folder, "entropy"),
         features=_array(model.folder, "features"),
     )
+
+
+def merged_classes(project_id: int) -> dict[int, int]:
+    """Return the numbers of merged classes with those of the classes that they became."""
+    merged = LabelClass.objects.filter(project_id=project_id, merged_into__isnull=False)
+    return dict(merged.values_list("index", "merged_into__index"))
+
+
+def _renamed(pred: Any, merged: Mapping[int, int]) -> Any:
+    if not merged:
+        return pred
+    import numpy as np  # noqa: PLC0415
+
+    table = np.arange(max(int(pred.max(initial=0)), *merged) + 1, dtype=pred.dtype)
+    for old, new in merged.items():
+        table[old] = new
+    return table[pred]
 
 
 def _array(folder: Path, name: str) -> Any:

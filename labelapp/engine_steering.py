@@ -72,6 +72,13 @@ def reconfigured(run: Run, project: Project) -> State:
     return _changed(run, lambda state: steering.reconfigure(state, **methods))
 
 
+def with_classes(run: Run, classes: int) -> State:
+    """Return the state with so many classes. Raises RefusedError, TooLateError."""
+    from mcal_engine import steering  # noqa: PLC0415
+
+    return _changed(run, lambda state: steering.reconfigure(state, classes=classes))
+
+
 def _changed(run: Run, change: Callable[[t.McalState], t.McalState]) -> State:
     from mcal_engine.errors import InvalidAnswerError, InvalidConfigError  # noqa: PLC0415
 

@@ -119,6 +119,9 @@ def consequence(known: Known, what: str) -> dict[str, Any]:
         rest = known.left * known.price
         people = {"people": known.left, "machine": 0}
         return said | people | {"now": _plain(rest), "total": _plain(known.spent + rest)}
+    if what == "classes":
+        tests = known.counter.test
+        return said | {"test": tests, "test_cost": _plain(tests * known.price)}
     if what == "reopen":
         most = (known.counter.machine + known.waiting_images) * known.price
         return said | {
@@ -197,7 +200,7 @@ def obstacle(known: Known, what: str) -> str:
         return "asked"
     if what == "audit" and known.project.certificate == "audit":
         return "audited"
-    if what == "methods" and known.phase == "audit":
+    if what in {"methods", "classes"} and known.phase == "audit":
         return "frozen"
     return ""
 
@@ -237,7 +240,18 @@ def too_late(known: Known, action: SteeringAction) -> str:
         return "spent"
     if action.action in {"methods", "reopen"}:
         return "" if run.waiting_for == action.params.get("waiting_for") else "moved"
+    if action.action == "classes":
+        return _class_too_late(known, action)
     return "for_good"
+
+
+def _class_too_late(known: Known, action: SteeringAction) -> str:
+    """A class goes again while no label has it, a merge until the next step."""
+    if action.params.get("what") == "merged":
+        same = known.run is not None and known.run.waiting_for == action.params.get("waiting_for")
+        return "" if same else "moved"
+    given = Label.objects.filter(project=known.project, class_index=action.params.get("index"))
+    return "spent" if given.exists() else ""
 
 
 def _spent_since(known: Known, action: SteeringAction) -> QuerySet[LedgerEntry]:

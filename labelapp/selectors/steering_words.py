@@ -130,6 +130,34 @@ def methods_card(known: found.Known) -> Card:
     )
 
 
+def classes_card(known: found.Known) -> Card:
+    """Return the words of the forms for classes, and what they mean for B and T."""
+    said = found.consequence(known, "classes")
+    add = _(
+        "A new class: nobody has given it yet, so neither the training set nor the test set has an "
+        "image of it. People can choose it from now on. Images of it that were labelled before "
+        "keep their label until somebody corrects them, and until then the measured error does "
+        "not know the class; an audit that follows does, for people check with the new list."
+    )
+    look = _("To look through the test set once more costs %(money)s (%(images)s).")
+    test = {
+        "money": _money(known, said.get("test_cost") or 0),
+        "images": images(said.get("test", 0)),
+    }
+    merge = _(
+        "Merged classes: labels and answers of the one count as the other's from now on, in the "
+        "training set and the test set, at no cost. What earlier trainings took for the other of "
+        "the two still counts as an error in their measures, so the forecast is careful until "
+        "the next trainings."
+    )
+    return Card(
+        "classes",
+        _(TITLES["classes"]),
+        [add, look % test, merge],
+        why_not=_why(known, "classes"),
+    )
+
+
 def _why(known: found.Known, what: str) -> str:
     name = found.obstacle(known, what)
     return _(OBSTACLES[name]) if name else ""

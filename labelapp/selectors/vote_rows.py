@@ -5,9 +5,13 @@ from __future__ import annotations
 from array import array
 
 from django.db.models import Count, QuerySet
+from django.db.models.functions import Coalesce
 
 from labelapp.models import Answer
 from labelapp.people_facts import VoteRows
+
+BECAME = Coalesce("label_class__merged_into__index", "label_class__index")
+"""The class of an answer, as it counts today: merged classes are what they became."""
 
 
 def current_votes(project_id: int) -> QuerySet[Answer]:
@@ -24,9 +28,10 @@ def of_several(project_id: int) -> VoteRows:
     """
     votes = current_votes(project_id)
     shared = votes.values("image_id").annotate(n=Count("pk")).filter(n__gte=2).order_by()
-    columns = ("image__seq", "user_id", "label_class__index")
+    columns = ("image__seq", "user_id", "became")
     rows = (
         votes.filter(image_id__in=shared.values("image_id"))
+        .annotate(became=BECAME)
         .order_by("created", "pk")
         .values_list(*columns)
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import colorsys
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
 from labelapp.errors import InvalidInputError
+from labelapp.models import LabelClass
 from labelapp.selectors.dashboard_words import number
 
 KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
@@ -59,6 +61,15 @@ def assign(names: list[str]) -> list[NewClass]:
         NewClass(index, name, KEYS[index] if index < len(KEYS) else "", _colour(index))
         for index, name in enumerate(names)
     ]
+
+
+def next_class(name: str, rows: Iterable[LabelClass]) -> NewClass:
+    """Return a further class: the next number, a free key cap, a colour."""
+    known = list(rows)
+    index = 1 + max((row.index for row in known), default=-1)
+    taken = {row.key for row in known if not row.archived}
+    key = next((cap for cap in KEYS if cap not in taken), "")
+    return NewClass(index, name, key, _colour(index))
 
 
 def check_names(names: list[str]) -> None:

@@ -22,7 +22,7 @@ from labelapp.models import Iteration, Label, LabelBatch, PeopleReport, Project,
 from labelapp.people_facts import Decided, Scored
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
-from labelapp.selectors.vote_rows import current_votes, of_several
+from labelapp.selectors.vote_rows import BECAME, current_votes, of_several
 from labelapp.services import audit, model_files, people_report
 
 CHUNK = 100  # labels per transaction: people who label wait for no more
@@ -207,7 +207,7 @@ def _said(pairs: list[tuple[Label, Decided]]) -> dict[tuple[int, int], dict[str,
         current_votes(pairs[0][0].project_id)
         .filter(image_id__in=images)
         .order_by("created", "pk")
-        .values_list("image_id", "label_class__index", "pk", "user_id")
+        .values_list("image_id", BECAME, "pk", "user_id")
     )
     found: dict[tuple[int, int], dict[str, Any]] = {}
     for image, index, answer, user in rows:

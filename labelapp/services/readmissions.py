@@ -25,6 +25,7 @@ from labelapp.models import (
     Task,
 )
 from labelapp.selectors.projects import Access
+from labelapp.selectors.vote_rows import BECAME
 from labelapp.services import audit, slots, votes
 from labelapp.services.exclusions import counter_of, missing
 from labelapp.services.label_past import method_of, vote_for, was_final
@@ -122,7 +123,7 @@ def _label_again(review: Review, exclusion: Exclusion, batch: LabelBatch, index:
         extra=False,
         superseded_by=None,
     )
-    indexes = list(given.order_by("created", "pk").values_list("label_class__index", flat=True))
+    indexes = list(given.order_by("created", "pk").values_list(BECAME, flat=True))
     if not indexes:
         raise ConflictError(_("The answers to this image are gone: it stays excluded."))
     label = Label(

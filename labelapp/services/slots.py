@@ -226,7 +226,8 @@ def _label_values(given: Sequence[Answer]) -> dict[str, object]:
 def _class_index(vote: Answer) -> int:
     if vote.label_class is None:
         raise ValueError("a vote names a class")  # a constraint of the database
-    return vote.label_class.index
+    given = vote.label_class
+    return given.index if given.merged_into is None else given.merged_into.index
 
 
 def _ask_reviewers(slot: Task) -> None:

@@ -12,7 +12,7 @@ from labelapp.rights import Right
 from labelapp.selectors import steering as found
 from labelapp.selectors.projects import Access
 from labelapp.selectors.steering_reasons import TOO_LATE
-from labelapp.services import steering_reopen
+from labelapp.services import steering_classes, steering_reopen
 from labelapp.services.leases import one_writer
 from labelapp.services.steering import Methods, claim, computed, go_on, mark_undone
 from labelapp.services.steering_cut import Cut, cut
@@ -33,6 +33,8 @@ def undo(*, access: Access, action_id: int) -> SteeringAction:
     run = Run.objects.select_related("project").get(project_id=access.project.pk)
     if action.action == "methods":
         _undo_methods(access, run, action)
+    elif action.action == "classes":
+        steering_classes.undo(access, run, action)
     elif action.action == "reopen":
         steering_reopen.undo(access, run, action)
     elif known.phase in found.ENDING:

@@ -21,7 +21,12 @@ from labelapp.rights import Right
 from labelapp.selectors import steering as found
 from labelapp.selectors import steering_words as words
 from labelapp.selectors.projects import Access
-from labelapp.services import steering, steering_reopen, steering_undo
+from labelapp.services import (
+    steering,
+    steering_classes,
+    steering_reopen,
+    steering_undo,
+)
 from labelapp.web.base import project_page
 
 
@@ -103,6 +108,8 @@ def _page(
         "wish": words.wish(known),
         "cards": words.cards(known) if known.run is not None else [],
         "methods": None if known.run is None or over else words.methods_card(known),
+        "classes": None if known.run is None or over else words.classes_card(known),
+        "choices": list(access.project.classes.filter(archived=False).order_by("index")),
         "methods_form": methods or MethodsForm.of(access.project),
         "reopen_form": reopen or ReopenForm(initial=percent),
         "history": history,
@@ -150,6 +157,30 @@ def steer_methods(request: HttpRequest, access: Access) -> HttpResponse:
 
 @require_POST
 @project_page(Right.STEER)
+def steer_classes(request: HttpRequest, access: Access) -> HttpResponse:
+    """Add a class (`name`), or merge two (`source` becomes `into`)."""
+    version, sent = _version(request), request.POST
+    if sent.get("what") == "merge":
+        source, into = (_number(sent.get(name, "")) for name in ("source", "into"))
+        return _do(
+            request,
+            access,
+            lambda: steering_classes.merge_classes(
+                access=access, source=source, into=into, version=version
+            ),
+            _("Merged. Labels and answers count as the other class's."),
+        )
+    name = sent.get("name", "")
+    return _do(
+        request,
+        access,
+        lambda: steering_classes.add_class(access=access, name=name, version=version),
+        _("Added: people can choose the class from now on."),
+    )
+
+
+@require_POST
+@project_page(Right.STEER)
 def steer_reopen(request: HttpRequest, access: Access) -> HttpResponse:
     """Open a finished project again."""
     form = ReopenForm(request.POST)
@@ -178,7 +209,10 @@ def steer_undo(request: HttpRequest, access: Access, action_id: int) -> HttpResp
 
 def _version(request: HttpRequest) -> int:
     """Return the version of the run that the page was about; no number is no version."""
-    sent = request.POST.get("version", "")
+    return _number(request.POST.get("version", ""))
+
+
+def _number(sent: str) -> int:
     return int(sent) if sent.isdecimal() and len(sent) < 10 else -1
 
 
@@ -211,6 +245,7 @@ urlpatterns: list[URLPattern] = [
     path(_PAGE, project_steer, name="project_steer"),
     path(f"{_PAGE}ask/", steer_ask, name="steer_ask"),
     path(f"{_PAGE}methods/", steer_methods, name="steer_methods"),
+    path(f"{_PAGE}classes/", steer_classes, name="steer_classes"),
     path(f"{_PAGE}reopen/", steer_reopen, name="steer_reopen"),
     path(f"{_PAGE}<int:action_id>/undo/", steer_undo, name="steer_undo"),
 ]
