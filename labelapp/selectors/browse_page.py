@@ -143,7 +143,8 @@ def known_total(project: Project, query: Query) -> int | None:
     column = named.get(tuple(f"{name}={value}" for name, value in filters.items()))
     if column is None:
         return None
-    return ProjectCounter.objects.values_list(column, flat=True).get(project=project)
+    found: int = ProjectCounter.objects.values_list(column, flat=True).get(project=project)
+    return found
 
 
 def people(project: Project) -> list[tuple[int, str]]:
