@@ -20,6 +20,7 @@ LONG = (
     "tasks/test_several_networks.py",
     "tasks/test_ahead_training.py",
     "tasks/test_change_during_audit.py",
+    "tasks/test_steering_runs.py",
     "web/test_rights.py",
     "management/test_up.py",
     "management/test_supervisor.py",
@@ -33,6 +34,7 @@ LONG = (
     "engine/test_projects_simulated.py",
     "engine/test_audit_simulated.py",
     "engine/test_ahead.py",
+    "engine/test_steering.py",
 )
 
 
