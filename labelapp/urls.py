@@ -7,10 +7,12 @@ from django.urls import include, path
 from labelapp.api import comments as api_comments
 from labelapp.api import exports as api_exports
 from labelapp.api import grid as api_grid
+from labelapp.api import imports as api_imports
 from labelapp.api import labelling as api_labelling
 from labelapp.api import overview as api_overview
 from labelapp.api import projects as api_projects
 from labelapp.api import reviews as api_reviews
+from labelapp.api import runs as api_runs
 from labelapp.api import schema as api_schema
 from labelapp.web import (
     accounts,
@@ -79,6 +81,8 @@ _API = (
     api_overview,
     api_exports,
     api_files,
+    api_imports,
+    api_runs,
     api_labelling,
     api_reviews,
     api_grid,

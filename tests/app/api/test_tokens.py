@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from PIL import Image
 
 from labelapp.models import AccessToken, AuditLog, Export, LedgerEntry
 from labelapp.services import exports, tokens
@@ -104,3 +108,38 @@ def test_a_token_is_shown_once_on_its_page_and_revoked_there(cast, project, sign
     client.post(f"/me/tokens/{token.pk}/revoke/")
     token.refresh_from_db()
     assert token.revoked_at
+
+
+def test_a_program_brings_a_zip_in_by_pieces(cast, project, program, settings):
+    client = program(cast.manager, "import")
+    start = f"/api/v1/projects/{project.public_id}/imports/"
+    made = client.post(start, {"kind": "zip"}, content_type="application/json")
+    one = f"{start}{made.json()['id']}/"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        picture = io.BytesIO()
+        Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+        archive.writestr("a.png", picture.getvalue())
+    data = packed.getvalue()
+    for offset in range(0, len(data), 64):
+        piece = {"data": data[offset : offset + 64], "content_type": "application/octet-stream"}
+        reply = client.post(f"{one}piece/?offset={offset}", **piece)
+    assert reply.json()["have"] == len(data)
+    finish = {"content_type": "application/json"}
+    assert client.post(f"{one}finish/", {"expected": 1}, **finish).status_code == 409
+    done = client.post(f"{one}finish/", {"expected": len(data)}, **finish)
+    assert (done.status_code, done.json()["total"]) == (202, 1)
+    assert client.get(one).json()["state"] == "waiting"
+    assert client.post(start, {"kind": "demo"}, **finish).status_code == 400
+    assert client.post(f"{one}piece/?offset=x", **piece).status_code == 400
+
+
+def test_a_program_pauses_and_resumes_the_run(cast, project, batch, program):
+    client = program(cast.manager, "steer")
+    url = f"/api/v1/projects/{project.public_id}/run/"
+    answers = [
+        client.post(url, {"action": action}, content_type="application/json")
+        for action in ("pause", "pause", "resume", "x")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 409, 200, 400]
+    assert answers[0].json()["status"] == "paused"
