@@ -1,6 +1,6 @@
 """Take the pictures in docs/screenshots/: `make screenshots`. Some minutes; nothing is made up.
 
-On a temporary data folder a real run begins: the demo's 10,000 images, four simulated people who
+On a temporary data folder a real run begins: the demo's 10,000 images, six simulated people who
 answer over HTTP, real trainings. When enough trainings are behind it and people are in the middle
 of a batch the run is stopped, a little is added that a real team would have (names, gold, a
 reviewer's sample, a search for likely errors, a webhook), and every page of `PAGES` is taken
@@ -53,7 +53,6 @@ PAGES = {
     "label": "label/",
     "grid": "grid/",
     "review": "review/",
-    "quality": "quality/",
     "notifications": "/me/notifications/",
     "webhooks": "webhooks/",
 }
@@ -61,8 +60,8 @@ PAGES = {
 
 SITE_PAGES = ["/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/me/notifications/"]
 SITE_PAGES += ["/me/tokens/", "/api/v1/docs/"]
-MORE_PAGES = ["verify/", "images/", "guidelines/", "queue/", "quality/rules/", "quality/gold/"]
-MORE_PAGES += ["settings/", "notifications/", "export/"]
+MORE_PAGES = ["verify/", "images/", "guidelines/", "queue/", "quality/"]
+MORE_PAGES += ["quality/rules/", "quality/gold/", "settings/", "notifications/", "export/"]
 
 
 class Look(NamedTuple):
@@ -99,7 +98,7 @@ class Product(NamedTuple):
 
 def make_run(folder: Path, port: int) -> None:
     """Let the demo run in this folder until people are in the middle of a later batch."""
-    options = ["--port", str(port), "--people", "4", "--pace", "0.08"]
+    options = ["--port", str(port), "--people", "6", "--pace", "0.6"]
     with started(folder, ["demo", *options]):
         end = time.monotonic() + PATIENCE
         while not far_enough(folder):
@@ -231,10 +230,24 @@ def visit(page: Page, one: Product, address: str) -> bool:
     if answer is None or answer.status >= 400:
         print(f"  {path} answers {answer.status if answer else 'nothing'}: left out")
         return False
-    time.sleep(1.5)  # charts and images
+    settle(page)
     if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
         print(f"  {path} is wider than the screen")
     return True
+
+
+def settle(page: Page, most: float = 20.0) -> None:
+    """Wait until charts are drawn and nothing more has been fetched for a second."""
+    end, before = time.monotonic() + most, -1
+    while time.monotonic() < end:
+        time.sleep(1.0)
+        loaded = page.evaluate(
+            "performance.getEntriesByType('resource').filter((one) => one.responseEnd).length"
+            " + [...document.images].filter((one) => one.complete).length * 1000"
+        )
+        if loaded == before:
+            return
+        before = loaded
 
 
 def small(picture: bytes) -> bytes:

@@ -36,7 +36,14 @@ from labelapp.services import (  # noqa: E402
 )
 from tools.screenshots import PASSWORD  # noqa: E402
 
-NAMES = ("Amira Haddad", "Ben Okafor", "Chloé Martin", "Davi Rocha")
+NAMES = (
+    "Amira Haddad",
+    "Ben Okafor",
+    "Chloé Martin",
+    "Davi Rocha",
+    "Emil Lindqvist",
+    "Fatima Khan",
+)
 
 
 def main() -> None:
