@@ -25,7 +25,7 @@ from labelapp.errors import (
 from labelapp.models import Import, Job, Project
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
-from labelapp.services import uploads
+from labelapp.services import audit, uploads
 from labelapp.services.import_batches import (
     ImportStoppedError,
     batches,
@@ -170,6 +170,7 @@ def cancel_import(*, access: Access, import_id: int) -> Import:
     _check_right(access)
     record = visible_import(access, import_id)
     if _end(record, Import.State.CANCELLED, _CANCELLED):
+        _log(access, "import.cancelled", record)
         for job in Job.objects.filter(key=_key(record), state__in=queue.LIVE):
             queue.request_cancel(job)
         _clean_up(record)
@@ -198,8 +199,20 @@ def _check_right(access: Access) -> None:
 
 
 def _new_import(access: Access, kind: str, source: str, state: str) -> Import:
-    return Import.objects.create(
+    record = Import.objects.create(
         project=access.project, kind=kind, source=source, state=state, created_by=access.user
+    )
+    _log(access, "import.started", record)
+    return record
+
+
+def _log(access: Access, action: str, record: Import) -> None:
+    audit.write(
+        user=access.user,
+        project=access.project,
+        action=action,
+        target=record.kind,
+        after={"import": record.pk},
     )
 
 
