@@ -23,6 +23,20 @@ HOW: dict[str, str] = {
     ),
 }
 
+ENDED: dict[str, str] = {
+    "": gettext_noop("The promise was changed: this check ends with the images that are out."),
+    "images were added to the pool": gettext_noop(
+        "Images were added: this check ends with the images that are out, and they join the pool."
+    ),
+    "the wish to stop was taken back": gettext_noop(
+        "The stop was taken back: this check ends with the images that are out."
+    ),
+    "people label everything": gettext_noop(
+        "People label the rest: this check ends with the images that are out."
+    ),
+}
+"""Why a check ends early, by the engine's words (mcal_engine/auditing.py)."""
+
 WHY = gettext_noop(
     "It proves that at most %(epsilon)s of all labels are wrong: people answer without seeing "
     "what the machine said, and wrong machine labels found on the way are put right."
@@ -38,7 +52,7 @@ def audit(facts: Facts) -> dict[str, Any] | None:
     planned = round(float(frozen["planned"]))
     why = [gettext(WHY) % {"epsilon": share(facts.project.epsilon)}]
     if frozen["ended"]:
-        why = [gettext("The promise was changed: this check ends with the images that are out.")]
+        why = [gettext(ENDED.get(frozen["ended"], ENDED[""]))]
     elif int(frozen["attempt"]) > 1:
         again = gettext("It is check number %(attempt)s: an earlier one did not prove enough.")
         why.append(again % {"attempt": frozen["attempt"]})
