@@ -42,6 +42,7 @@ GROUPS = {
 """What the bars of a day show apart; every other purpose is "other"."""
 SHOWN_PAIRS = 8  # mistakes that come with pictures
 SHOWN_DAYS = 366  # in the picture; the file has all
+LISTED_DAYS = 92  # in the table
 
 
 def forecast_page(project: Project) -> Page:
@@ -147,24 +148,20 @@ def mistakes_page(project: Project) -> list[dict[str, Any]]:
 def ledger_page(project: Project) -> Page:
     """Return the money by day, purpose, person and machine."""
     facts = gather(project, trainings=False)
-    lines = ledger.days(project, facts.spent)
-    days = [_day(facts, day, parts) for day, parts in ledger.by_day(lines).items()]
-    shown = days[-SHOWN_DAYS:]
-    people, machines = ledger.by_person(lines), ledger.by_machine(project)
-    total, compute = ledger.total(lines.values()), _compute(lines)
-    bought = total.quantity - compute.quantity
+    sums = ledger.sums(project, facts.spent)
+    days = [_day(day, parts) for day, parts in sums.days.items()]
     found = {
-        "total": money(total.amount, facts.currency),
-        "compute": money(compute.amount, facts.currency),
-        "labels": money(total.amount - compute.amount, facts.currency),
-        "labels_count": number(bought),
+        "total": money(sums.total.amount, facts.currency),
+        "compute": money(sums.compute.amount, facts.currency),
+        "labels": money(sums.total.amount - sums.compute.amount, facts.currency),
+        "labels_count": number(sums.total.quantity - sums.compute.quantity),
         "days": days,
-        "newest": days[::-1][:SHOWN_DAYS],
-        "purposes": [_purpose(facts, name, line, total) for name, line in _purposes(lines)],
-        "people": _people(facts, people),
-        "machines": [_machine(facts, row) for row in machines],
+        "newest": [day | _day_words(facts, day) for day in days[: -1 - LISTED_DAYS : -1]],
+        "purposes": [_purpose(facts, name, sums) for name in _used(sums)],
+        "people": _people(facts, sums.people),
+        "machines": [_machine(facts, row) for row in ledger.by_machine(project)],
     }
-    pictures_ = {"days": _bars(facts, shown)}
+    pictures_ = {"days": _bars(facts, days[-SHOWN_DAYS:])}
     page = _page(facts, "ledger", pictures_, {"days": words.ledger(facts, found)}) | found
     return page | {"needs": "" if facts.run else page["needs"]}
 
@@ -215,32 +212,34 @@ def _range(low: float, high: float, currency: str) -> str:
 # --- ledger --------------------------------------------------------------------------------------
 
 
-def _compute(lines: dict[ledger.Key, ledger.Line]) -> ledger.Line:
-    return ledger.total(line for (_d, purpose, _u), line in lines.items() if purpose == "compute")
+def _used(sums: ledger.Sums) -> list[str]:
+    """Return the purposes in the order of buying, without those that were all booked over."""
+    rows = sums.purposes.items()
+    return [name for name, line in rows if line.amount or line.quantity]
 
 
-def _purposes(lines: dict[ledger.Key, ledger.Line]) -> list[tuple[str, ledger.Line]]:
-    rows = ledger.by_purpose(lines).items()
-    return [(name, line) for name, line in rows if line.amount or line.quantity]
-
-
-def _day(facts: Facts, day: date, parts: dict[str, ledger.Line]) -> dict[str, Any]:
+def _day(day: date, parts: dict[str, ledger.Line]) -> dict[str, Any]:
     groups: dict[str, Decimal] = {}
     for purpose, line in parts.items():
         group = GROUPS.get(purpose, "other")
         groups[group] = groups.get(group, Decimal(0)) + line.amount
-    whole = ledger.total(parts.values())
+    whole = sum(parts.values(), ledger.Line())
     compute = parts.get("compute", ledger.Line())
     return {
         "day": day.isoformat(),
-        "day_text": date_format(day, "DATE_FORMAT"),
         "labels": int(whole.quantity - compute.quantity),
         "hours": float(compute.quantity),
         "amount": float(whole.amount),
-        "amount_text": money(whole.amount, facts.currency),
-        "labels_text": number(whole.quantity - compute.quantity),
         "groups": {group: float(amount) for group, amount in groups.items()},
         "purposes": {purpose: str(line.amount) for purpose, line in parts.items()},
+    }
+
+
+def _day_words(facts: Facts, day: dict[str, Any]) -> dict[str, str]:
+    return {
+        "day_text": date_format(date.fromisoformat(day["day"]), "DATE_FORMAT"),
+        "amount_text": money(day["amount"], facts.currency),
+        "labels_text": number(day["labels"]),
     }
 
 
@@ -261,8 +260,8 @@ def _midnight(day: str) -> int:
     return int(clock.fromisoformat(day).replace(tzinfo=UTC).timestamp())
 
 
-def _purpose(facts: Facts, name: str, line: ledger.Line, total: ledger.Line) -> dict[str, Any]:
-    computing = name == "compute"
+def _purpose(facts: Facts, name: str, sums: ledger.Sums) -> dict[str, Any]:
+    line, computing = sums.purposes[name], name == "compute"
     hours = duration(float(line.quantity) * 3600)
     return {
         "purpose": name,
@@ -271,7 +270,7 @@ def _purpose(facts: Facts, name: str, line: ledger.Line, total: ledger.Line) -> 
         "quantity": hours if computing else number(line.quantity),
         "amount": money(line.amount, facts.currency),
         "value": str(line.amount),
-        "share": share(float(line.amount / (total.amount or Decimal(1)))),
+        "share": share(float(line.amount / (sums.total.amount or Decimal(1)))),
     }
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Count, Max, Sum
 from django.db.models.functions import TruncDate
@@ -23,10 +23,11 @@ from labelapp.selectors.dashboard_words import PURPOSES
 Key = tuple[date, str, int | None]
 """A day (UTC), a purpose, a person (None: a machine, or somebody who is gone)."""
 
+T = TypeVar("T")
 _KEPT = 64
 _OVERLAP = timedelta(minutes=2)  # entries may commit so much later than they say
 _OPEN: OrderedDict[int, _Open] = OrderedDict()
-_CLOSED: OrderedDict[int, tuple[date | None, dict[Key, Line]]] = OrderedDict()
+_CLOSED: OrderedDict[int, tuple[date | None, Sums]] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,21 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Sums:
+    """The same lines added up in three ways. `people` leaves out what machines cost."""
+
+    total: Line = Line()
+    days: dict[date, dict[str, Line]] = field(default_factory=dict)
+    purposes: dict[str, Line] = field(default_factory=dict)
+    people: dict[int | None, Line] = field(default_factory=dict)
+
+    @property
+    def compute(self) -> Line:
+        """Return what computing cost, in hours."""
+        return self.purposes.get("compute", Line())
+
+
+@dataclass(frozen=True)
 class _Open:
     """The days after `closed` as far as they were read."""
 
@@ -55,18 +71,22 @@ class _Open:
     lines: dict[Key, Line]
 
 
-def days(project: Project, spent: Decimal) -> dict[Key, Line]:
-    """Return all lines by (day, purpose, person). `spent` is the counter's total."""
+def sums(project: Project, spent: Decimal) -> Sums:
+    """Return all money of a project, added up. `spent` is the counter's total."""
     closed = DaysClosed.objects.filter(project=project).values_list("ledger", flat=True).first()
     over = _closed(project, closed)
     known = _OPEN.get(project.pk)
     if known is None or known.closed != closed:
         known = _Open(closed, 0, None, {})
     found = _read(project, known)
-    if known.last_id and total({**over, **found.lines}.values()).amount < spent:
+    if known.last_id and _total(over, found).amount < spent:
         found = _read(project, _Open(closed, 0, None, {}))
     _keep(_OPEN, project.pk, found)
-    return {**over, **found.lines}
+    return added(over, found.lines)
+
+
+def _total(over: Sums, found: _Open) -> Line:
+    return sum(found.lines.values(), over.total)
 
 
 def forget() -> None:
@@ -75,12 +95,29 @@ def forget() -> None:
     _CLOSED.clear()
 
 
-def total(lines: Iterable[Line]) -> Line:
-    """Return the sum of lines."""
-    return sum(lines, Line())
+def added(before: Sums, lines: dict[Key, Line]) -> Sums:
+    """Return the sums with these lines as well; days come in order, people the dearest first."""
+    days = {day: dict(parts) for day, parts in before.days.items()}
+    purposes, people = dict(before.purposes), dict(before.people)
+    for (day, purpose, user), line in lines.items():
+        _add(days.setdefault(day, {}), purpose, line)
+        _add(purposes, purpose, line)
+        if purpose != "compute":
+            _add(people, user, line)
+    places = {purpose: place for place, purpose in enumerate(PURPOSES)}
+    return Sums(
+        total=sum(lines.values(), before.total),
+        days=dict(sorted(days.items())),
+        purposes=dict(sorted(purposes.items(), key=lambda one: places.get(one[0], len(places)))),
+        people=dict(sorted(people.items(), key=lambda one: -one[1].amount)),
+    )
 
 
-def _closed(project: Project, closed: date | None) -> dict[Key, Line]:
+def _add(found: dict[T, Line], key: T, line: Line) -> None:
+    found[key] = found.get(key, Line()) + line
+
+
+def _closed(project: Project, closed: date | None) -> Sums:
     known = _CLOSED.get(project.pk)
     if known is None or known[0] != closed:
         lines: dict[Key, Line] = {}
@@ -91,7 +128,7 @@ def _closed(project: Project, closed: date | None) -> dict[Key, Line]:
             ):
                 key = row[:3]
                 lines[key] = lines.get(key, Line()) + Line(*row[3:])
-        known = (closed, lines)
+        known = (closed, added(Sums(), lines))
         _keep(_CLOSED, project.pk, known)
     return known[1]
 
@@ -130,34 +167,7 @@ def _exact(sum_: Decimal) -> Decimal:
     return Decimal(sum_).quantize(Decimal("0.000001"))
 
 
-# --- views of the same lines ---------------------------------------------------------------------
-
-
-def by_day(lines: dict[Key, Line]) -> dict[date, dict[str, Line]]:
-    """Return the lines of each day by purpose, days in order."""
-    found: dict[date, dict[str, Line]] = {}
-    for (day, purpose, _user), line in sorted(lines.items(), key=lambda item: item[0][0]):
-        row = found.setdefault(day, {})
-        row[purpose] = row.get(purpose, Line()) + line
-    return found
-
-
-def by_purpose(lines: dict[Key, Line]) -> dict[str, Line]:
-    """Return the lines by purpose, in the order in which a run buys."""
-    found: dict[str, Line] = {}
-    for (_day, purpose, _user), line in lines.items():
-        found[purpose] = found.get(purpose, Line()) + line
-    places = {purpose: place for place, purpose in enumerate(PURPOSES)}
-    return dict(sorted(found.items(), key=lambda item: places.get(item[0], len(places))))
-
-
-def by_person(lines: dict[Key, Line]) -> dict[int | None, Line]:
-    """Return what people were paid, the dearest first; what machines cost is left out."""
-    found: dict[int | None, Line] = {}
-    for (_day, purpose, user), line in lines.items():
-        if purpose != "compute":
-            found[user] = found.get(user, Line()) + line
-    return dict(sorted(found.items(), key=lambda item: -item[1].amount))
+# --- machines, names, the file -------------------------------------------------------------------
 
 
 def by_machine(project: Project) -> list[dict[str, Any]]:

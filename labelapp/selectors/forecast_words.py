@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 
 from labelapp.choices import ARCHITECTURES
@@ -325,7 +327,7 @@ def ledger(facts: Facts, data: Data) -> str:
         "n": data["labels_count"],
         "compute": data["compute"],
         "most": money(most["amount"], facts.currency),
-        "day": most["day_text"],
+        "day": date_format(date.fromisoformat(most["day"]), "DATE_FORMAT"),
     }
     said = gettext(
         "%(spent)s spent: %(labels)s for %(n)s labels by people, %(compute)s for computing. Most on "

@@ -180,11 +180,13 @@ def measure(pid: str, vendor: str, options: argparse.Namespace) -> int:
     for page in PAGES:
         url = f"/p/{pid}/forecast/{page}"
         cold = ask(client, url)
+        began = time.process_time()
         looks = sorted(ask(client, url) for _time in range(options.times))
+        busy = 1000 * (time.process_time() - began) / options.times
         p95 = looks[int(0.95 * (len(looks) - 1))]
         worst = max(worst, p95)
-        row = (page or "forecast", cold, statistics.median(looks), p95)
-        print("  {:22} cold {:7.1f}   p50 {:6.1f}   p95 {:6.1f}".format(*row))
+        row = (page or "forecast", cold, statistics.median(looks), p95, busy)
+        print("  {:22} cold {:7.1f}   p50 {:6.1f}   p95 {:6.1f}   processor {:6.1f}".format(*row))
     counting = forget_and_count(client, f"/p/{pid}/forecast/machine.json?live=x", forecast_counts)
     print(
         f"  counting all labels by class: {len(counting)} requests,"

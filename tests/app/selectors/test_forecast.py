@@ -249,17 +249,17 @@ def money(rows):
 
 def read(project):
     spent = gather(project).spent
-    return forecast_ledger.days(project, spent), spent
+    return forecast_ledger.sums(project, spent), spent
 
 
 def test_days_add_up_to_the_ledger_to_the_cent(money):
     cast, project = money
     lines, spent = read(project)
-    assert forecast_ledger.total(lines.values()).amount == spent == Decimal("2.160001")
-    days = forecast_ledger.by_day(lines)
+    assert lines.total.amount == spent == Decimal("2.160001")
+    days = lines.days
     assert list(days) == [date(2026, 3, 1), date(2026, 3, 2)]
     assert days[date(2026, 3, 1)]["test"].amount == Decimal("0.200001")
-    assert {k: line.amount for k, line in forecast_ledger.by_person(lines).items()} == {
+    assert {k: line.amount for k, line in lines.people.items()} == {
         cast.annotator.pk: Decimal("0.280001"),
         cast.second_annotator.pk: Decimal("0.08"),
     }
@@ -298,17 +298,17 @@ def test_closed_days_are_read_from_their_sums_and_new_entries_once(
         project=project, created__lt=datetime(2026, 3, 2, tzinfo=UTC)
     ).delete()
     lines, spent = read(project)
-    assert forecast_ledger.total(lines.values()).amount == spent
+    assert lines.total.amount == spent
     spend(project, (2, "train", cast.annotator, "1", "0.04"))
     spent = gather(project).spent
     with django_assert_max_num_queries(2):
-        lines = forecast_ledger.days(project, spent)
-    assert forecast_ledger.total(lines.values()).amount == spent == Decimal("2.200001")
+        lines = forecast_ledger.sums(project, spent)
+    assert lines.total.amount == spent == Decimal("2.200001")
     late = LedgerEntry.objects.filter(project=project).order_by("-pk")[0]
     spend(project, (2, "train", cast.annotator, "1", "0.04"))
     # one that committed after a later number had been read: found by the counter's sum
     LedgerEntry.objects.filter(pk=late.pk).update(created=late.created - timedelta(hours=2))
-    assert forecast_ledger.total(read(project)[0].values()).amount == Decimal("2.240001")
+    assert read(project)[0].total.amount == Decimal("2.240001")
 
 
 def test_the_ledgers_file_has_every_entry(money):
