@@ -145,16 +145,14 @@ def _url(url: str) -> str:
     except webhook_http.SendError:
         parts = None
     if parts is None or len(url) > 500:
-        raise InvalidInputError(
-            _("The address must look like https://example.org/hook, at most 500 characters.")
-        )
+        message = _("The address must look like https://example.org/hook, at most 500 characters.")
+        raise InvalidInputError(message, url=message)
     if webhook_http.surely_forbidden(str(parts.hostname)):
-        raise InvalidInputError(
-            _(
-                "This address is inside this network. The installation's owner can allow it with "
-                "MCAL_WEBHOOK_ALLOW."
-            )
+        message = _(
+            "This address is inside this network. The installation's owner can allow it with "
+            "MCAL_WEBHOOK_ALLOW."
         )
+        raise InvalidInputError(message, url=message)
     return url
 
 

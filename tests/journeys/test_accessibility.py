@@ -5,6 +5,7 @@ axe looks at each page in English and German, light and dark, on a phone and on 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,30 @@ def test_what_is_wrong_in_a_form_is_tied_to_its_field(world, visit):
         told = (field.get_attribute("aria-describedby") or "").split()
         assert any(page.locator(f"#{one}.errorlist, #{one}.error").count() for one in told), name
     assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+
+
+def test_the_bell_opens_by_key_and_what_is_followed_counts_as_read(world, visit):
+    site, _pages = world
+    page = visit("olga", viewport=WIDE)
+    page.goto(f"{site.address}/")
+    bell = page.locator(".bell > summary")
+    expect(page.locator("[data-bell-count]")).to_be_visible()
+    bell.focus()
+    page.keyboard.press("Enter")
+    item = page.locator(".bell-item.is-unread").first
+    expect(item).to_be_visible()
+    words = item.locator(".bell-title").inner_text().split(",")[0]
+    page.keyboard.press("Escape")
+    expect(item).to_be_hidden()
+    assert page.evaluate("document.activeElement.closest('.bell') !== null")
+    page.keyboard.press("Enter")
+    with page.expect_response(lambda answer: "/me/notifications/" in answer.url):
+        item.click()
+    page.goto(f"{site.address}/me/notifications/")
+    row = page.locator(".notice", has_text=words).first
+    expect(row.get_by_role("button")).to_contain_text("Mark as unread")
+    row.get_by_role("button").click()
+    expect(row).to_have_class(re.compile("is-unread"))
 
 
 OPENING = ["help", "guidelines", "comment", "looks", "palette"]
