@@ -77,9 +77,14 @@ class Facts:
 
     @property
     def version(self) -> str:
-        """Return what tells one state of these pages from the next; money moves with answers."""
-        run = f"{self.run.version}.{len(self.run.failure)}" if self.run else "-"
-        return f"{self.counter.event_seq}.{self.counter.answers}.{run}"
+        """Return what tells one state of these pages from the next.
+
+        Without the events' number: a training's progress, told every other second, moves nothing.
+        """
+        counter, project = self.counter, self.project
+        run = f"{self.run.version}" if self.run else "-"
+        money = f"{counter.answers}.{counter.label_spend}.{counter.compute_spend}"
+        return f"{run}.{project.status}.{project.epsilon}.{money}"
 
 
 def version_of(project: Project) -> str:

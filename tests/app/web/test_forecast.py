@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from labelapp.models import Membership, User
+from labelapp.models import LabelBatch, Membership, User
 from labelapp.rights import Role
 from labelapp.selectors import forecast_counts, forecast_history, forecast_ledger
 from tests.app import dashboard_data as data
@@ -121,7 +121,11 @@ def test_only_what_is_new_is_sent_again(run, viewer, project):
         assert "attachment" in whole.headers["Content-Disposition"]
         version = whole.json()["version"]
         assert viewer.get(url, {"live": version}).status_code == 204
-        data.say(project, "run.paused")
+        data.say(project, "training.progress")
+        if page != "machine":
+            assert viewer.get(url, {"live": version}).status_code == 204
+        data.answer(LabelBatch.objects.filter(run=run).latest("pk"), 1)
+        forecast_counts.forget()
         new = viewer.get(url, {"live": version}).json()
         assert new["version"] != version
         fresh = viewer.get(url).json()
