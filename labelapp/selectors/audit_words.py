@@ -32,8 +32,6 @@ ACTIONS: dict[str, Words] = {
     "classes.merged": gettext_lazy("merged classes"),
     "run.started": gettext_lazy("started the run"),
     "run.paused": gettext_lazy("paused the run"),
-    "job.cancelled": gettext_lazy("cancelled a job"),
-    "job.repeated": gettext_lazy("had a job done again"),
     "run.resumed": gettext_lazy("let the run go on"),
     "run.changed": gettext_lazy("changed target, prices or budget during the run"),
     "run.steered": gettext_lazy("steered the run"),
