@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
 
 application = URLRouter(websocket_urlpatterns)
 later = database_sync_to_async
+PATIENCE = 60  # seconds: the machine may be busy with something else
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +61,7 @@ class Page:
 
     async def open(self) -> None:
         await self.socket.send_input({"type": "websocket.connect"})
-        assert (await self.socket.receive_output(5))["type"] == "websocket.accept"
+        assert (await self.socket.receive_output(PATIENCE))["type"] == "websocket.accept"
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -71,7 +72,7 @@ class Page:
         await self.socket.wait(5)
 
     async def read(self) -> dict:
-        output = await self.socket.receive_output(5)
+        output = await self.socket.receive_output(PATIENCE)
         assert output["type"] == "websocket.send", output
         return json.loads(output["text"])
 
@@ -89,7 +90,7 @@ class Page:
 
     async def close_code(self) -> int:
         while True:
-            output = await self.socket.receive_output(5)
+            output = await self.socket.receive_output(PATIENCE)
             if output["type"] == "websocket.close":
                 return output["code"]
 
@@ -203,7 +204,7 @@ async def test_no_event_is_told_twice_or_lost_over_a_reconnect(cast, project, ru
 
 
 async def test_a_burst_of_events_comes_in_few_messages(cast, project, run, monkeypatch):
-    monkeypatch.setattr(tailer, "POLL", 0.5)
+    monkeypatch.setattr(tailer, "POLL", 2.0)
     monkeypatch.setattr(events, "hearers", [])
     start = await later(seq_of)(project)
     async with Page(cast.manager, project, since=start) as page:
@@ -237,7 +238,7 @@ async def test_who_comes_while_the_counters_are_read_stays(cast, project, run, m
     async with Page(cast.manager, project) as page:
         await page.hear()
         watching = tailer.tailer()
-        late = tailer.Listener(project.pk + 1)
+        late = tailer.Listener(project.pk + 1, cast.manager.pk)
         real = reads.versions
 
         def versions(ids):
