@@ -213,6 +213,7 @@ def _told(known: Basis, now: Situation, drawn: Curves, made: _Made, arch: str) -
     plan, stop, weighed = made.plan, made.weighed.present, made.weighed
     machine, error = _delivered(now, drawn, plan, weighed)
     size = floor(machine.value)
+    forced = weighed.forced or (plan is None and stop.forced)  # else only stopping now is
     return Answer(
         arch=arch,
         human_only=planner.human_only_cost(now.config, now.n)
@@ -226,11 +227,11 @@ def _told(known: Basis, now: Situation, drawn: Curves, made: _Made, arch: str) -
         machine=machine,
         people=_others(now.n, machine),
         error=error,
-        bound=_bound(now, size, error, forced=weighed.forced or stop.forced),
+        bound=_bound(now, size, error, forced=forced),
         stop_cost=stop.cost,
         stop_machine=stop.size,
         stop_error=stop.error,
-        forced=weighed.forced,
+        forced=forced,
         nothing="" if size else rules.nothing_fits(now, stop),
         decision=made.sentence,
         because=made.facts,

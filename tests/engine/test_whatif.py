@@ -133,6 +133,16 @@ def test_a_budget_that_is_too_small_is_said_and_kept():
     assert found.bound == found.error > free.error
 
 
+def test_a_budget_that_only_going_on_meets_keeps_the_promise():
+    basis = known(AUDITED)
+    free = priced(basis)
+    found = priced(basis, budget=(free.cost + free.stop_cost) / 2)
+    assert free.cost < free.stop_cost - 0.5
+    assert not found.forced
+    assert found.total == free.total
+    assert found.bound == free.bound > found.error
+
+
 def test_an_epsilon_that_no_audit_can_show_and_dear_computing_leave_all_to_people():
     found = priced(known(AUDITED), epsilon=0.0001, compute=1e5)
     assert found.machine.value == 0
