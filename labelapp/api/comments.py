@@ -74,6 +74,8 @@ class CommentList(serializers.Serializer[Any]):
 class CommentsView(APIView):
     """Read and write comments on images."""
 
+    right = Right.LABEL
+
     @extend_schema(
         operation_id="comments_list",
         summary="My comments on an image",

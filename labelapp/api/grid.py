@@ -33,6 +33,8 @@ _MAX_MS = 24 * 3600 * 1000
 class SimilarView(APIView):
     """More like these."""
 
+    right = Right.LABEL
+
     @extend_schema(request=SimilarRequest, responses=SimilarReply)
     def post(self, request: Request, pid: str) -> Response:
         """Lease the open images that look most like the selected ones, the most alike first."""
@@ -70,6 +72,8 @@ class SimilarView(APIView):
 class PagesView(APIView):
     """Pages of images of one predicted class."""
 
+    right = Right.LABEL
+
     @extend_schema(request=PageRequest, responses=PageReply)
     def post(self, request: Request, pid: str) -> Response:
         """Open a page: of one class, or of the one with the most open images. Safe to repeat."""
@@ -89,6 +93,8 @@ class PagesView(APIView):
 
 class PageView(APIView):
     """One such page."""
+
+    right = Right.LABEL
 
     @extend_schema(request=SubmitRequest, responses=SubmitReply)
     def post(self, request: Request, pid: str, page: str) -> Response:
@@ -116,6 +122,8 @@ class PageView(APIView):
 
 class KeepPageView(APIView):
     """The leases of a page that somebody looks at."""
+
+    right = Right.LABEL
 
     @extend_schema(request=None, responses=None)
     def post(self, request: Request, pid: str, page: str) -> Response:

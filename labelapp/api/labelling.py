@@ -36,6 +36,8 @@ from labelapp.services.leases import LEASE_SECONDS, task_token
 class TasksView(APIView):
     """Lease the next images to the signed-in person."""
 
+    right = Right.LABEL
+
     @extend_schema(request=TasksRequest, responses=TasksReply)
     def post(self, request: Request, pid: str) -> Response:
         """Return up to `count` tasks beside those in `holding`, or why there are none."""
@@ -45,6 +47,8 @@ class TasksView(APIView):
 class AnswersView(APIView):
     """Take answers and lease the next images, in one round trip."""
 
+    right = Right.LABEL
+
     @extend_schema(request=AnswersRequest, responses=AnswersReply)
     def post(self, request: Request, pid: str) -> Response:
         """Store the answers, each with its own result; safe to repeat."""
@@ -53,6 +57,8 @@ class AnswersView(APIView):
 
 class HeartbeatView(APIView):
     """Keep the leases of an open page."""
+
+    right = Right.LABEL
 
     @extend_schema(request=HeartbeatRequest, responses=HeartbeatReply)
     def post(self, request: Request, pid: str) -> Response:

@@ -66,6 +66,8 @@ def _brief(row: ProjectRow) -> dict[str, Any]:
 class ProjectView(APIView):
     """`GET /api/v1/projects/<pid>/`."""
 
+    right = None  # every member
+
     @extend_schema(
         operation_id="projects_get",
         summary="One project with its classes",

@@ -110,6 +110,8 @@ class DecisionReply(serializers.Serializer[Any]):
 class ReviewsView(APIView):
     """`POST /api/v1/projects/<pid>/reviews/`."""
 
+    right = Right.REVIEW
+
     @extend_schema(
         operation_id="reviews_next",
         summary="The next images to review",
@@ -142,6 +144,8 @@ class ReviewsView(APIView):
 
 class ReviewView(APIView):
     """`POST /api/v1/projects/<pid>/reviews/<id>/`."""
+
+    right = Right.REVIEW
 
     @extend_schema(
         operation_id="reviews_decide",
@@ -180,6 +184,8 @@ class UndoReply(serializers.Serializer[Any]):
 
 class UndoView(APIView):
     """`POST /api/v1/projects/<pid>/reviews/<id>/undo/`."""
+
+    right = Right.REVIEW
 
     @extend_schema(
         operation_id="reviews_undo",

@@ -1,8 +1,7 @@
 """Every address of a project, with every role, answers as the one table of rights says.
 
 Nothing here is a list of addresses: they come from the URL map, their rights from the views
-themselves. Views that ask for a right on their own (the API's) say it in `Classes.right`, and what
-only asks deeper inside is probed: refused by right must mean refused for all who lack it.
+themselves (`view.right`, put there by `project_page`; the API's classes say it).
 """
 
 from __future__ import annotations
@@ -18,21 +17,6 @@ from tests.app.conftest import make_cast, make_project
 
 VALUES = {"seq": 0, "token": "x" * 43, "key": "x", "path": "x"}
 ANY_RIGHT = object()
-API_RIGHTS = {
-    "api_project": None,
-    "api_tasks": Right.LABEL,
-    "api_answers": Right.LABEL,
-    "api_heartbeat": Right.LABEL,
-    "api_comments": Right.LABEL,
-    "api_similar": Right.LABEL,
-    "api_verify": Right.LABEL,
-    "api_verify_keep": Right.LABEL,
-    "api_verify_page": Right.LABEL,
-    "api_reviews": Right.REVIEW,
-    "api_review": Right.REVIEW,
-    "api_review_undo": Right.REVIEW,
-}
-"""Rights of the API's older views, which ask inside; a new view says `right` itself."""
 BY_IMAGE = {"image_display", "image_thumb", "image_original", "image_full"}
 """What a member may see of these depends on the image; there is none here: 404 for everybody."""
 EXTRA: dict[tuple[str, str], Right] = {}
@@ -51,12 +35,12 @@ def routes() -> dict[str, URLPattern]:
     return {p.name: p for p in found if p.name and "pid" in p.pattern.converters}
 
 
-def right_of(name: str, pattern: URLPattern) -> Right | None | object:
+def right_of(pattern: URLPattern) -> Right | object | None:
     view = pattern.callback
     for candidate in (view, getattr(view, "view_class", None), getattr(view, "cls", None)):
         if candidate is not None and hasattr(candidate, "right"):
             return candidate.right
-    return API_RIGHTS.get(name, ANY_RIGHT)
+    return ANY_RIGHT
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +60,7 @@ def world(django_db_setup, django_db_blocker):
 
 
 def test_every_view_of_a_project_says_its_right():
-    silent = {name for name, p in routes().items() if right_of(name, p) is ANY_RIGHT}
+    silent = {name for name, p in routes().items() if right_of(p) is ANY_RIGHT}
     assert silent <= BY_IMAGE
 
 
@@ -92,7 +76,7 @@ def test_each_address_answers_as_the_table_says(world, role, settings):
             continue
         values = {k: VALUES.get(k, 1) for k in pattern.pattern.converters}
         url = reverse(name, kwargs={**values, "pid": project.public_id})
-        right = right_of(name, pattern)
+        right = right_of(pattern)
         for method in ("get", "post"):
             needed = EXTRA.get((name, method), right)
             body = {"data": "{}", "content_type": "application/json"} if method == "post" else {}
