@@ -206,7 +206,13 @@ class _Rows:
             return bool(job.run_failed)
         if job.kind == "import":
             return bool(job.goes_on)
-        return bool(job.kind != "delete")
+        user = self.scope.access.user if self.scope.access else None
+        return bool(job.kind != "delete" and repeatable_by(job, user))
+
+
+def repeatable_by(job: Job, user: User | None) -> bool:
+    """Tell whether this person may have the job done again: a bulk action is its author's."""
+    return job.kind != "bulk" or (user is not None and job.params.get("user") == user.pk)
 
 
 def _by(job: Any) -> int | None:

@@ -9,7 +9,7 @@ from labelapp import queue
 from labelapp.errors import ConflictError, ForbiddenError, NotFoundError
 from labelapp.models import Export, Job, User
 from labelapp.rights import Right, Role
-from labelapp.selectors.job_list import RIGHTS
+from labelapp.selectors.job_list import RIGHTS, repeatable_by
 from labelapp.selectors.projects import Access
 from labelapp.services import audit, exports, imports, runs
 
@@ -62,6 +62,8 @@ def retry(*, access: Access, job_id: int) -> None:
     job = _job(access, job_id)
     if job.state not in {Job.State.FAILED, Job.State.CANCELLED} or job.kind == "delete":
         raise ConflictError(_("Only a job that failed or was cancelled is done again."))
+    if not repeatable_by(job, access.user):
+        raise ConflictError(_("It acts in the name of who began it: only they can do it again."))
     with transaction.atomic():
         _note(access, job, "job.repeated")
         if job.kind in FAILURES:

@@ -145,11 +145,15 @@ def test_a_running_job_is_asked_and_a_step_of_the_run_is_not(project, boss):
     assert step.state == "waiting"
 
 
-def test_a_failed_job_is_done_again_as_it_was(project, boss):
-    job = make(project, "bulk", "failed", params={"action": "send", "user": 1})
-    boss.post(url(project, "job_retry"), {"job": job.pk})
+def test_a_failed_job_is_done_again_as_it_was_a_bulk_action_by_its_author_only(project, cast, boss):
+    job = make(project, "bulk", "failed", params={"action": "send", "user": cast.manager.pk})
+    other = make(project, "bulk", "failed", params={"action": "send", "user": cast.owner.pk})
+    assert b"Do it again" in boss.get(url(project)).content
+    for one in (job, other):
+        boss.post(url(project, "job_retry"), {"job": one.pk})
     again = Job.objects.get(key=job.key, state="waiting")
     assert (again.params, again.target) == (job.params, job.target)
+    assert not Job.objects.filter(key=other.key, state="waiting").exists()
 
 
 def test_who_only_looks_on_neither_cancels_nor_repeats(project, viewer):
