@@ -1,11 +1,11 @@
-"""What must not stand in a log: the secrets in the addresses of invitations and reset links."""
+"""What must not stand in a log: the secrets in the addresses of invitations, reset links and the like."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-_SECRET_LINK = re.compile(r"(/(?:invite|reset)/)[^/\s]+")
+_SECRET_LINK = re.compile(r"(/(?:invite|reset|unsubscribe)/)[^/\s]+")
 
 
 class HideSecretLinks(logging.Filter):

@@ -97,9 +97,9 @@ def look_at_reviews() -> int:
         status__in=[Project.Status.SETUP, Project.Status.DELETING]
     ).filter(archived_at=None)
     memories, told = _memories(), 0
-    for project in projects.annotate(waits=Exists(waiting)):
-        if bool(memories.get(project.pk, {}).get("review")) != project.waits:
-            told += _tell_reviews(project, waits=project.waits)
+    for project_id, waits in projects.annotate(waits=Exists(waiting)).values_list("pk", "waits"):
+        if bool(memories.get(project_id, {}).get("review")) != waits:
+            told += _tell_reviews(Project.objects.get(pk=project_id), waits=waits)
     return told
 
 
