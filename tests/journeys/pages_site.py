@@ -260,6 +260,7 @@ def _pages(shapes, going, over, fresh, problems: int, invitation: str, hook: int
             *(base + rest for rest in owner),
             *(f"/p/{project.public_id}/" for project in (going, over, fresh)),
             *(f"/p/{going.public_id}/{rest}" for rest in ("settings/", "quality/")),
+            *(f"/p/{going.public_id}/forecast/{rest}" for rest in ("", "machine/", "ledger/")),
             *(f"/p/{over.public_id}/{rest}" for rest in ("settings/", "export/")),
             *(f"/p/{fresh.public_id}/{rest}" for rest in ("settings/", "images/", "label/")),
         ],
