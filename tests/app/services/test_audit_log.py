@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -85,6 +87,19 @@ def test_what_is_long_or_much_is_cut_and_what_is_the_same_is_left_out(entry):
 
 def test_an_action_without_words_shows_its_code(db):
     assert action_words("moon.landed") == "moon.landed"
+
+
+def test_every_action_that_is_written_has_words():
+    folder = Path(audit.__file__).parent
+    texts = [path.read_text() for path in folder.glob("*.py") if "audit.write" in path.read_text()]
+    written = {code for text in texts for code in re.findall(r'action="([a-z_]+\.[a-z_]+)"', text)}
+    written |= {
+        code
+        for text in texts
+        for code in re.findall(r'_(?:log|note)\(\s*\w+,(?: \w+,)? "([a-z_]+\.[a-z_]+)"', text)
+    }
+    assert len(written) > 30
+    assert sorted(written - set(ACTIONS)) == []
 
 
 def test_every_action_with_words_belongs_to_a_topic():
