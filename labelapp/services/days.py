@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 
 from django.db import transaction
 from django.utils import timezone
@@ -119,8 +119,13 @@ class _Ledger(_Part):
 class _Work(_Part):
     column = "work"
 
+    @cached_property
+    def people(self) -> list[int]:
+        """Everybody who ever answered here, looked up once for all days of a call."""
+        return people_of(self.project_id)
+
     def next_day(self, before: date | None) -> date | None:
-        firsts = [self._first_of(user, before) for user in people_of(self.project_id)]
+        firsts = [self._first_of(user, before) for user in self.people]
         return _day_of(min((one for one in firsts if one is not None), default=None))
 
     def _first_of(self, user: int, before: date | None) -> datetime | None:
@@ -130,7 +135,7 @@ class _Work(_Part):
         return answers.values_list("created", flat=True).first()
 
     def sum(self, day: date) -> Callable[[], object]:
-        found = work_between(self.project_id, people_of(self.project_id), day, day)
+        found = work_between(self.project_id, self.people, day, day)
         rows = [
             WorkDay(project_id=self.project_id, user_id=user, day=day, **vars(work))
             for (user, _day), work in sorted(found.items())

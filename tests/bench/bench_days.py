@@ -71,7 +71,7 @@ def measure(options: argparse.Namespace, vendor: str) -> None:
         f"close_days: {sum(spent):.1f} s in {len(spent)} calls, the longest {max(spent):.1f} s; "
         f"{LedgerDay.objects.count()} and {WorkDay.objects.count()} rows"
     )
-    client = Client()
+    client = Client(SERVER_NAME="localhost")
     client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     for address in ("annotators/?days=30", "annotators/?days=all", "jobs/", "jobs/?before=9000"):
         ask(client, f"/p/{project.public_id}/{address}", options.times)
