@@ -20,7 +20,7 @@ from labelapp.models import (
 )
 from labelapp.selectors import steering as found
 from labelapp.selectors.runs import recount
-from labelapp.services import steering, steering_classes, steering_reopen, steering_undo
+from labelapp.services import batches, steering, steering_classes, steering_reopen, steering_undo
 from tests.app.tasks import driving, whole_runs
 
 pytestmark = pytest.mark.django_db
@@ -69,13 +69,16 @@ def test_stop_in_the_middle_of_a_batch(ready, cast, owner, tmp_path):
     go_to(ready, cast.annotator, "train", 2)
     run = Run.objects.get(project=ready)
     batch = run.batches.get(request_id=run.waiting_for)
-    size, members = batch.size, TrainItem.objects.filter(run=run).count()
+    rows = TrainItem.objects.filter(run=run, pk__gt=batch.joins_from)
+    size, members = batch.size, list(rows.values_list("seq", flat=True))
     driving.work_ahead(ready, cast.annotator, 3)
     action = steering.ask(access=owner, what="stop", version=version(ready))
     check(ready)
     batch.refresh_from_db()
     assert batch.size < size
-    assert TrainItem.objects.filter(run=run).count() < members
+    stay = set(rows.values_list("seq", flat=True))  # a prefix of a blind order, marks among it
+    assert 0 < len(stay) < len(members)
+    assert stay == set(batches.shuffled(run, batch.request_id, members)[: len(stay)])
     assert action.params["left"] >= size - batch.size
     assert float(action.said["total"]) > float(action.said["spent"]) > 0
     with pytest.raises(RunMovedError):
@@ -189,6 +192,11 @@ def test_images_join_a_running_project(ready, cast, owner, tmp_path, settings):
     run = Run.objects.get(project=ready)
     assert run.n == 800
     assert run.test_marks.filter(seq__gte=600).count() == pytest.approx(20, abs=6)
+    driving.answer_all(ready, cast.annotator)
+    driving.do_one(ready.jobs.get(kind="advance", state="waiting"))
+    assert Run.objects.get(project=ready).request_kind == "train"
+    steering.ask(access=owner, what="stop", version=version(ready))
+    assert not run.batches.filter(state="open").exists()  # nobody is asked ahead any more
     finish(ready, cast, tmp_path)
     assert Event.objects.get(project=ready, type="images.added").payload == {"added": 200}
 
