@@ -120,11 +120,14 @@ class _Found:
         self._closed(since)
         self._booked(self._open(one and one.closed_ledger, since, today))
         self._answered(self._open(one and one.closed_work, since, today))
-        if self.missing:  # a day's money without its answers says nothing
+        self._leave_out_missing()
+
+    def _leave_out_missing(self) -> None:
+        """A day's money without its answers says nothing."""
+        if self.missing:
             first, last = self.missing
-            self.work = {
-                key: work for key, work in self.work.items() if not first <= key[1] <= last
-            }
+            work = self.work.items()
+            self.work = {key: one for key, one in work if not first <= key[1] <= last}
 
     def people(self, only: int | None) -> list[Person]:
         """Return members who label, and everybody else with work in the range."""
