@@ -22,6 +22,7 @@ from labelapp.selectors import browse_sql
 from labelapp.selectors.browse_guess import (
     UNSEEN,
     ByMargin,
+    Guess,
     Guesses,
     by_margin,
     guesses_of,
@@ -158,15 +159,15 @@ class Walk:
 
     def _by_index_and_guess(self, guesses: Guesses, after: Place | None, limit: int) -> Step:
         rows = browse_sql.window(self.project, self.query, self.known, after, WINDOW, WINDOW)
-        said = [row for row in rows if self._fits(guesses, row.seq)]
+        says = guesses.many([row.seq for row in rows])
+        said = [row for row, guess in zip(rows, says, strict=True) if self._fits(guess)]
         found = self._shown(said, limit)
         if len(found) == limit:
             return Step(found, Place(found[-1].key, found[-1].seq))
         end = browse_sql.end_of(self.project, self.query, self.known, after, WINDOW)
         return Step(found, end, WINDOW)
 
-    def _fits(self, guesses: Guesses, seq: int) -> bool:
-        guess = guesses.of(seq)
+    def _fits(self, guess: Guess | None) -> bool:
         return guess is not None and self._wanted(guess.class_index, guess.margin)
 
     def _wanted(self, index: int, margin: float) -> bool:

@@ -163,10 +163,14 @@ def window(
     source = source_of(query, known)
     cut, values = _cut(project, source, query, after)
     conditions, more = _conditions(source, query, known)
+    rows = size if conditions else min(size, limit)
+    # SQLite hands the window's rows on one by one, in their order; told to order them again it
+    # would fetch all of them first.
+    order = "" if connection.vendor == "sqlite" else f" ORDER BY {_order(source, 'w')}"
     statement = (
-        f"SELECT w.k, w.seq, w.image_id FROM ({cut} LIMIT {size}) w"  # noqa: S608 - names of ours
+        f"SELECT w.k, w.seq, w.image_id FROM ({cut} LIMIT {rows}) w"  # noqa: S608 - names of ours
         f"{' WHERE ' + ' AND '.join(conditions) if conditions else ''}"
-        f" ORDER BY {_order(source, 'w')} LIMIT {limit}"
+        f"{order} LIMIT {limit}"
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [*values, *more])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,13 @@ class World:
     truths: list[Truth]
     batches: dict[tuple[str, int], LabelBatch]
     model: ModelVersion
+    rows: dict[type, list] = field(default_factory=lambda: defaultdict(list))
+    classes: list[LabelClass] = field(default_factory=list)
+
+    def add(self, row):
+        """Write the row with all others of its kind."""
+        self.rows[type(row)].append(row)
+        return row
 
 
 def make_world(cast: Cast, *, n: int = 300, seed: int = 0) -> World:
@@ -78,9 +86,12 @@ def make_world(cast: Cast, *, n: int = 300, seed: int = 0) -> World:
     project.refresh_from_db()
     model = _model(run, n, chance)
     world = World(cast, project, run, [Truth(image) for image in images], {}, model)
+    world.classes = list(project.classes.order_by("index"))
     for truth in world.truths:
         _fill(world, truth, chance)
     _scores(world, chance)
+    for kind in (Task, Answer, Label, Exclusion, GoldItem, TestMark, TrainItem):
+        kind.objects.bulk_create(world.rows[kind])
     return world
 
 
@@ -116,33 +127,37 @@ def _batch(world: World, purpose: str, iteration: int) -> LabelBatch:
 def _fill(world: World, truth: Truth, chance: random.Random) -> None:
     kind = chance.random()
     if kind < 0.05:
-        Exclusion.objects.create(image=truth.image, project=world.project, seq=truth.image.seq)
+        world.add(Exclusion(image=truth.image, project=world.project, seq=truth.image.seq))
         truth.excluded = True
     elif kind < 0.45:
         _human(world, truth, chance)
     elif kind < 0.8:
         truth.source, truth.purpose, truth.iteration = "machine", "machine", 2
         truth.label, truth.margin = chance.randrange(3), round(chance.random(), 2)
-        Label.objects.create(
-            image=truth.image,
-            project=world.project,
-            seq=truth.image.seq,
-            class_index=truth.label,
-            source="machine",
-            confidence=truth.margin,
-            model=world.model,
-            purpose="machine",
+        world.add(
+            Label(
+                image=truth.image,
+                project=world.project,
+                seq=truth.image.seq,
+                class_index=truth.label,
+                source="machine",
+                confidence=truth.margin,
+                model=world.model,
+                purpose="machine",
+            )
         )
     if chance.random() < 0.05:
-        GoldItem.objects.create(
-            project=world.project,
-            image=truth.image,
-            label_class=LabelClass.objects.get(project=world.project, index=0),
-            source="uploaded",
+        world.add(
+            GoldItem(
+                project=world.project,
+                image=truth.image,
+                label_class=world.classes[0],
+                source="uploaded",
+            )
         )
         truth.hidden = True
     if chance.random() < 0.1:
-        TestMark.objects.create(run=world.run, image=truth.image, seq=truth.image.seq)
+        world.add(TestMark(run=world.run, image=truth.image, seq=truth.image.seq))
         truth.hidden = True
 
 
@@ -151,8 +166,8 @@ def _human(world: World, truth: Truth, chance: random.Random) -> None:
     truth.label, truth.iteration = chance.randrange(3), chance.randrange(3)
     truth.hidden = truth.purpose in {"test", "audit"}
     batch = _batch(world, truth.purpose, truth.iteration)
-    task = Task.objects.create(
-        batch=batch, project=world.project, image=truth.image, rank=0, state="done"
+    task = world.add(
+        Task(batch=batch, project=world.project, image=truth.image, rank=0, state="done")
     )
     people = [world.cast.annotator, world.cast.second_annotator]
     said = people if chance.random() < 0.4 else people[: chance.randrange(2) + 1][-1:]
@@ -160,28 +175,32 @@ def _human(world: World, truth: Truth, chance: random.Random) -> None:
         truth.agreement = chance.choice([0.5, 1.0])
     for person in said:
         truth.people.add(person.pk)
-        Answer.objects.create(
-            id=uuid.UUID(int=chance.getrandbits(128)),
-            task=task,
-            batch=batch,
-            project=world.project,
-            image=truth.image,
-            user=person,
-            kind="class",
-            label_class=LabelClass.objects.get(project=world.project, index=truth.label),
+        given = world.add(
+            Answer(
+                id=uuid.UUID(int=chance.getrandbits(128)),
+                task=task,
+                batch=batch,
+                project=world.project,
+                image=truth.image,
+                user=person,
+                kind="class",
+                label_class=world.classes[truth.label],
+            )
         )
-    Label.objects.create(
-        image=truth.image,
-        project=world.project,
-        seq=truth.image.seq,
-        class_index=truth.label,
-        source="human",
-        votes=len(said),
-        agreement=truth.agreement,
-        batch=batch,
-        purpose=truth.purpose,
-        user=said[0],
-        answer=Answer.objects.filter(image=truth.image).first(),
+    world.add(
+        Label(
+            image=truth.image,
+            project=world.project,
+            seq=truth.image.seq,
+            class_index=truth.label,
+            source="human",
+            votes=len(said),
+            agreement=truth.agreement,
+            batch=batch,
+            purpose=truth.purpose,
+            user=given.user,
+            answer=given,
+        )
     )
 
 
@@ -196,7 +215,7 @@ def _scores(world: World, chance: random.Random) -> None:
         truth.guess = int(pred[seq]), float(margin[seq])
         if truth.purpose not in {"seed", "train"}:
             continue
-        TrainItem.objects.create(run=world.run, image=truth.image, seq=seq, iteration=1)
+        world.add(TrainItem(run=world.run, image=truth.image, seq=seq, iteration=1))
         before[seq] = UNSEEN if truth.purpose == "seed" else chance.randrange(3)
         early[seq] = chance.random()
         known = truth.purpose == "train"

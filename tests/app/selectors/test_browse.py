@@ -42,6 +42,7 @@ def world(cast, monkeypatch) -> World:
     monkeypatch.setattr(browse, "SPAN", 67)
     monkeypatch.setattr(browse, "CANDIDATES", 29)
     monkeypatch.setattr(browse, "SECONDS", 0)
+    monkeypatch.setattr("labelapp.selectors.browse_guess.MANY", 20)
     return make_world(cast, n=200)
 
 

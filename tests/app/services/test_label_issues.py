@@ -27,7 +27,7 @@ from labelapp.selectors.projects import access
 from labelapp.services import label_issues, past_guesses
 from tests.app.browse_world import World, make_world
 
-N = 240
+N = 210
 WRONG = range(0, N, 7)
 
 
