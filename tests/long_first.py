@@ -30,6 +30,7 @@ LONG = (
     "services/test_bulk.py",
     "web/test_browse.py",
     "selectors/test_dashboard_real_run.py",
+    "live/test_every_event.py",
     "engine/vision/*.py",
     "lab/test_paper.py",
     "lab/test_replay.py",
