@@ -151,7 +151,7 @@ def next_step(
     """
     pool = pool_of(run)
     models: list[Training | Frozen] = [*trainings, *([frozen] if frozen else [])]
-    merged = merged_classes(run.project_id)
+    merged = merged_classes(run.project_id) if models else {}
     scored = {model.sha256: scores_of(model, merged) for model in models}
     answer = _answer(run.waiting_for, pool, models, scored)
     before = _expecting(_repriced(load(run.state), run.project), images)
