@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -23,6 +24,9 @@ PATIENCE = 0.2  # seconds: nobody waits for a Redis that is away
 TRY_AGAIN = 5.0
 
 logger = logging.getLogger(__name__)
+
+_AWAY = {"until": 0.0}
+"""Until when nobody tries: a Redis that is away is asked now and then."""
 
 _HEARERS: dict[Callable[[], None], asyncio.AbstractEventLoop] = {}
 
@@ -39,15 +43,22 @@ def announce(project_id: int) -> None:
 def _publish(url: str, project_id: int) -> None:
     from redis.exceptions import RedisError  # noqa: PLC0415 - only where Redis is configured
 
-    with suppress(RedisError, OSError):
+    if monotonic() < _AWAY["until"]:
+        return
+    try:
         _client(url).publish(CHANNEL, str(project_id))
+    except (RedisError, OSError):
+        _AWAY["until"] = monotonic() + TRY_AGAIN
 
 
 @lru_cache(maxsize=1)
 def _client(url: str) -> Redis:
     from redis import Redis  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
 
-    return Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+    once = Retry(NoBackoff(), 0)
+    return Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=once)
 
 
 @contextmanager

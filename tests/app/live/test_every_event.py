@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -31,6 +32,7 @@ from labelapp.models import (
     Project,
     ProjectCounter,
     Run,
+    WorkerBeat,
 )
 from labelapp.selectors import dashboard, dashboard_ledger, dashboard_people
 from tests.app import dashboard_data as data
@@ -47,6 +49,7 @@ def world(django_db_setup, django_db_blocker) -> Iterator[dict[str, int]]:
         cast = make_cast()
         running, ready = make_project(cast), make_project(cast)
         data.beat()
+        WorkerBeat.objects.update(beat=timezone.now() + timedelta(hours=1))  # however long it takes
         data.running(running)
         data.set_up_images(ready)
         yield {"running": running.pk, "ready": ready.pk}
