@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Self
 
 import pytest
@@ -14,7 +15,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError
 
 from labelapp import events
-from labelapp.live import reads, tailer
+from labelapp.live import reads, tailer, wake
 from labelapp.live.fragments import FRAGMENTS, render
 from labelapp.live.routing import websocket_urlpatterns
 from labelapp.models import Membership, Project, ProjectCounter, User, WorkerBeat
@@ -373,3 +374,19 @@ async def test_what_pages_say_is_ignored(cast, project, run):
         await page.socket.send_input({"type": "websocket.receive", "text": "{broken"})
         await later(data.say)(project, "run.paused")
         assert (await page.hear())["type"] == "update"
+
+
+async def test_a_redis_that_is_away_is_asked_once_and_costs_no_time(monkeypatch, settings):
+    asked = []
+
+    class Away:
+        def publish(self, *_: object) -> None:
+            asked.append(1)
+            raise OSError
+
+    monkeypatch.setattr(wake, "_client", lambda url: Away())
+    monkeypatch.setattr(wake, "_AWAY", {"until": 0.0})
+    settings.ENV = replace(settings.ENV, redis_url="redis://nowhere:1/0")
+    wake.announce(1)
+    wake.announce(1)
+    assert len(asked) == 1
