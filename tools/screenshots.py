@@ -6,7 +6,7 @@ of a batch the run is stopped, a little is added that a real team would have (na
 reviewer's sample, a search for likely errors, a webhook), and every page of `PAGES` is taken
 light, dark and on a phone, as WebP of at most 150 KB.
 
-`--data FOLDER` keeps the folder and uses it again. `--every` takes pictures of all pages, light and
+`--data FOLDER` keeps the folder and uses it again; a run that was broken off goes on. `--every` takes pictures of all pages, light and
 dark, 390 and 1440 pixels wide, whole, as PNG into screenshots/ (to look at, not to commit).
 """
 
@@ -36,6 +36,7 @@ CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PASSWORD = "pictures of a demo"  # noqa: S105 - of a folder that is gone a minute later
 TRAININGS = 5
+FILLED = "filled-for-pictures"  # stands in a data folder whose run is far enough
 MOST_BYTES = 150_000
 PATIENCE = 1_800.0  # seconds for the run to get there, on a slow machine
 
@@ -113,6 +114,7 @@ def make_run(folder: Path, port: int) -> None:
     )
     if done.returncode:
         sys.exit("The team could not be added.")
+    (folder / FILLED).touch()
 
 
 def far_enough(folder: Path) -> bool:
@@ -300,7 +302,7 @@ def main() -> None:
     out = options.out or (ROOT / "screenshots" if options.every else OUT)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.data or Path(temporary) / "var").resolve()
-        if not (folder / "mcal.sqlite3").exists():
+        if not (folder / FILLED).exists():
             folder.mkdir(parents=True, exist_ok=True)
             make_run(folder, options.port)
         with product(folder, options.port) as one, sync_playwright() as playwright:
