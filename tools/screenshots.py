@@ -6,8 +6,9 @@ of a batch the run is stopped, a little is added that a real team would have (na
 reviewer's sample, a search for likely errors, a webhook), and every page of `PAGES` is taken
 light, dark and on a phone, as WebP of at most 150 KB.
 
-`--data FOLDER` keeps the folder and uses it again; a run that was broken off goes on. `--every` takes pictures of all pages, light and
-dark, 390 and 1440 pixels wide, whole, as PNG into screenshots/ (to look at, not to commit).
+`--data FOLDER` keeps the folder and uses it again; a run that was broken off goes on. `--every`
+takes pictures of all pages, light and dark, 390 and 1440 pixels wide, whole, as PNG into
+screenshots/ (to look at, not to commit).
 """
 
 from __future__ import annotations
