@@ -29,8 +29,6 @@ from labelapp.services.ahead import slots_of, worked_on
 from labelapp.services.batches import chunks, shuffled
 from labelapp.services.leases import NO_LEASE
 
-PURPOSES = ("train", "audit")
-"""Batches that can be cut: of the others the run needs every answer."""
 _IN_LIST = 500
 
 
@@ -42,13 +40,16 @@ class Cut:
     closed: dict[str, Any] | None = None
 
 
-def cut(run: Run) -> Cut:
-    """Cut the batch that the run waits for, if it is one that can be cut.
+def cut(run: Run, purpose: str = "train") -> Cut:
+    """Cut the batch that the run waits for, if it is one of this purpose: train or audit.
+
+    Of other batches the run needs every answer; of an audit, too, unless the attempt has ended:
+    nothing behind an open item of its order would count, and no part asks for one again.
 
     Call it inside the transaction that has claimed the run, and tell the event last. Late answers
     to dropped tasks stay as extra votes.
     """
-    batch = run.batches.filter(request_id=run.waiting_for, purpose__in=PURPOSES)
+    batch = run.batches.filter(request_id=run.waiting_for, purpose=purpose)
     found = batch.select_for_update(of=("self",)).filter(state=LabelBatch.State.OPEN).first()
     if found is None:
         return Cut()

@@ -55,7 +55,7 @@ def _undo_wish(access: Access, run: Run, action: SteeringAction) -> None:
         claim(run, state, wish=again)
         Project.objects.filter(pk=run.project_id).update(certificate=run.project.certificate)
         waits = run.batches.filter(request_id=run.waiting_for, purpose="audit").exists()
-        left = cut(run) if waits else Cut()
+        left = cut(run, "audit") if waits else Cut()
         mark_undone(access, run, action)
         go_on(run, left, {"action": action.action, "id": action.pk, "undone": True})
 

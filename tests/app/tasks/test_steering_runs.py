@@ -113,6 +113,19 @@ def test_stop_before_an_answer_and_take_it_back(ready, cast, owner, tmp_path):
     assert SteeringAction.objects.get().undone_by == cast.owner
 
 
+def test_a_stop_leaves_the_open_part_of_an_audit_whole(ready, cast, owner):
+    driving.start(ready, cast.owner)
+    go_to(ready, cast.annotator, "audit")
+    driving.work_ahead(ready, cast.annotator, 3)
+    run = Run.objects.get(project=ready)
+    batch = run.batches.get(request_id=run.waiting_for)
+    size = batch.size
+    action = steering.ask(access=owner, what="stop", version=version(ready))
+    batch.refresh_from_db()  # nothing behind a gap in the committed order would count
+    assert (batch.size, action.params["left"]) == (size, 0)
+    assert not batch.tasks.filter(state="dropped").exists()
+
+
 def test_people_label_everything(ready, cast, owner, tmp_path):
     driving.start(ready, cast.owner)
     go_to(ready, cast.annotator, "train", 1)
