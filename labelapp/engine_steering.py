@@ -59,7 +59,7 @@ def reconfigured(run: Run, project: Project) -> State:
 
     The next batch is chosen by the new M(.); new networks train from the next training on.
     """
-    from mcal_engine import steering  # noqa: PLC0415
+    from mcal_engine import steering, types  # noqa: PLC0415
 
     methods: dict[str, Any] = {
         "arch": project.arch,
@@ -67,8 +67,8 @@ def reconfigured(run: Run, project: Project) -> State:
         "acquisition": project.acquisition,
         "confidence": project.certainty,
     }
-    if (rounds := project.settings.get("max_rounds")) is not None:
-        methods["max_rounds"] = int(rounds)
+    rounds = project.settings.get("max_rounds")
+    methods["max_rounds"] = types.RunConfig.max_rounds if rounds is None else int(rounds)
     return _changed(run, lambda state: steering.reconfigure(state, **methods))
 
 
