@@ -33,8 +33,9 @@ from labelapp.selectors.browse_sql import Found, Known, Place
 
 PAGE = 60
 WINDOW = 20_000  # rows of an index looked at in one statement
-SPAN = 100_000  # scores looked at in one go
-CANDIDATES = 2_000  # images that the database is asked about at once, after their scores
+FETCHED = 10_000  # of those whose scores are looked at after the database
+SPAN = 40_000  # scores looked at in one go
+CANDIDATES = 1_000  # images that the database is asked about at once, after their scores
 SECONDS = 0.05  # a page that is not full goes on for so long
 ROUNDS = 2
 MAX_CURSOR = 1_500
@@ -158,14 +159,15 @@ class Walk:
         return Step(found, end, WINDOW)
 
     def _by_index_and_guess(self, guesses: Guesses, after: Place | None, limit: int) -> Step:
-        rows = browse_sql.window(self.project, self.query, self.known, after, WINDOW, WINDOW)
+        size = min(WINDOW, FETCHED)
+        rows = browse_sql.window(self.project, self.query, self.known, after, size, size)
         says = guesses.many([row.seq for row in rows])
         said = [row for row, guess in zip(rows, says, strict=True) if self._fits(guess)]
         found = self._shown(said, limit)
         if len(found) == limit:
             return Step(found, Place(found[-1].key, found[-1].seq))
-        end = browse_sql.end_of(self.project, self.query, self.known, after, WINDOW)
-        return Step(found, end, WINDOW)
+        end = browse_sql.end_of(self.project, self.query, self.known, after, size)
+        return Step(found, end, size)
 
     def _fits(self, guess: Guess | None) -> bool:
         return guess is not None and self._wanted(guess.class_index, guess.margin)
