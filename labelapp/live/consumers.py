@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 class DashboardConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """One open dashboard."""
 
+    channel_layer_alias = "none"  # the tailer tells it what it needs; a layer would poll Redis
+
     listener: Listener | None = None
     sender: asyncio.Task[None] | None = None
 

@@ -81,7 +81,9 @@ async def _listen(url: str, hearer: Callable[[], None]) -> None:
 
     while True:
         try:
-            async with redis_asyncio.from_url(url) as client, client.pubsub() as channel:
+            # No timeout of reading: hours may pass without a message.
+            client = redis_asyncio.from_url(url, socket_timeout=None, health_check_interval=30)
+            async with client, client.pubsub() as channel:
                 await channel.subscribe(CHANNEL)
                 async for message in channel.listen():
                     if message["type"] == "message":

@@ -10,12 +10,14 @@ from typing import Self
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
 from channels.routing import URLRouter
 from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError
 
 from labelapp import events
 from labelapp.live import reads, tailer, wake
+from labelapp.live.consumers import DashboardConsumer
 from labelapp.live.fragments import FRAGMENTS, render
 from labelapp.live.routing import websocket_urlpatterns
 from labelapp.models import Membership, Project, ProjectCounter, User, WorkerBeat
@@ -390,3 +392,8 @@ async def test_a_redis_that_is_away_is_asked_once_and_costs_no_time(monkeypatch,
     wake.announce(1)
     wake.announce(1)
     assert len(asked) == 1
+
+
+async def test_a_socket_never_waits_for_a_channel_layer():
+    """With Redis, one that waits for messages is cut by redis-py's time limit of five seconds."""
+    assert get_channel_layer(DashboardConsumer.channel_layer_alias) is None

@@ -16,6 +16,7 @@ from labelapp.models import (
     Import,
     Job,
     LabelClass,
+    LedgerDay,
     LedgerEntry,
     Membership,
     Project,
@@ -430,3 +431,25 @@ def test_a_waiting_job_shows_no_progress(project):
     data.training(project)
     Job.objects.filter(project=project).update(state="waiting")
     assert overview(project)["status"]["job"] is None
+
+
+def test_closed_days_stand_for_their_ledger_entries(running, project, monkeypatch):
+    """A process that has just started reads the sums of the days, and the entries since."""
+    before = overview(project)["ledger"]
+    yesterday = timezone.now() - timedelta(days=1)
+    LedgerEntry.objects.filter(purpose="test").update(created=yesterday)
+    LedgerDay.objects.create(
+        project=project,
+        day=yesterday.date(),
+        purpose="test",
+        entries=1,
+        quantity=500,
+        amount=Decimal(20),
+    )
+    monkeypatch.setattr("labelapp.selectors.dashboard_ledger._TOTALS", {})
+    monkeypatch.setattr("labelapp.selectors.dashboard._KNOWN", {})
+    with CaptureQueriesContext(connection) as queries:
+        assert overview(project)["ledger"] == before
+    assert not [query for query in queries if "'test' AS" in query["sql"]]
+    data.answer(running.batches.get(state="open"), 1)
+    assert overview(project)["ledger"]["labels"] == before["labels"] + 1
