@@ -36,7 +36,7 @@ def certificate(project: Project) -> dict[str, Any] | None:
         "sha256": found.sha256,
         "created": found.created.isoformat(),
         "people": found.people,
-        "corrected": _corrected(project),
+        "corrected": _corrected(project, str(found.content.get("model", ""))),
         "commitments": [
             {"content": row.content, "sha256": row.sha256, "created": row.created.isoformat()}
             for row in AuditCommitment.objects.filter(run_id=found.run_id).order_by("pk")
@@ -44,8 +44,11 @@ def certificate(project: Project) -> dict[str, Any] | None:
     }
 
 
-def _corrected(project: Project) -> list[dict[str, int]]:
-    """Return the machine's labels that people corrected since: what was delivered, and what is."""
+def _corrected(project: Project, model: str) -> list[dict[str, int]]:
+    """Return this model's labels that people corrected since: what was delivered, and what is.
+
+    Those that people corrected before the project was opened again were an earlier model's.
+    """
     reviews = Review.objects.filter(
         project=project, state=Review.State.DONE, outcome=Review.Outcome.CORRECTED
     )
@@ -54,7 +57,7 @@ def _corrected(project: Project) -> list[dict[str, int]]:
     for image_id, before in rows.values_list("image_id", "before"):
         was.setdefault(image_id, before or 0)  # the first correction saw the machine's
     labels = Label.objects.filter(
-        image_id__in=list(was), source=Label.Source.HUMAN, model__isnull=False
+        image_id__in=list(was), source=Label.Source.HUMAN, model__sha256=model
     )
     now = labels.order_by("seq").values_list("image_id", "seq", "class_index")
     return [{"item": seq, "was": was[image_id], "now": index} for image_id, seq, index in now]

@@ -22,6 +22,7 @@ from labelapp.rights import Right
 from labelapp.selectors.projects import Access
 from labelapp.services import audit
 from labelapp.services.leases import NO_LEASE, one_writer
+from labelapp.services.machine_corrections import is_corrected
 from labelapp.services.settling import settle
 from labelapp.services.slots import COUNTER_OF
 
@@ -90,7 +91,7 @@ def _check(image: Image) -> None:
     label = Label.objects.filter(image=image).select_related("batch").first()
     if label is None:
         return
-    if label.source == Label.Source.MACHINE:
+    if label.source == Label.Source.MACHINE or is_corrected(label):
         raise ConflictError(_("The machine has labelled this image; the promise counts on it."))
     judged = label.purpose == "audit" and (
         label.batch is None or label.batch.state == LabelBatch.State.DONE

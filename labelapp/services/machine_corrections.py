@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labelapp.errors import ConflictError
-from labelapp.models import Label, Project, ProjectCounter, Review
+from labelapp.models import Label, Project, ProjectCounter, Review, TrainItem
 from labelapp.selectors.projects import Access
 
 
@@ -43,12 +43,19 @@ def correct(*, access: Access, label: Label, class_index: int) -> None:
 
 
 def is_corrected(label: Label) -> bool:
-    """Tell whether the machine had labelled this image before a person did."""
-    return label.source == Label.Source.HUMAN and label.model_id is not None
+    """Tell whether the machine had delivered another label of this image.
+
+    Where the project was opened again since, the image is in B: a person's label like all others.
+    """
+    if label.source != Label.Source.HUMAN or label.model_id is None:
+        return False
+    return not TrainItem.objects.filter(image_id=label.image_id).exists()
 
 
 def undo(*, project: Project, review: Review, label: Label) -> None:
-    """Give the machine its label back."""
+    """Give the machine its label back. Raises ConflictError where the run is open again."""
+    if project.status != Project.Status.FINISHED:
+        raise ConflictError(_("The label has changed since: the decision stands."))
     Label.objects.filter(pk=label.pk).update(
         class_index=review.before,
         source=Label.Source.MACHINE,

@@ -51,8 +51,8 @@ def cut(run: Run, purpose: str = "train") -> Cut:
     """
     batch = run.batches.filter(request_id=run.waiting_for, purpose=purpose)
     found = batch.select_for_update(of=("self",)).filter(state=LabelBatch.State.OPEN).first()
-    if found is None:
-        return Cut()
+    if found is None or (purpose == "train" and found.joins_from is None):
+        return Cut()  # opened before 0006: which of B's rows came with it nobody knows
     behind = _behind(run, found)
     _drop_tasks(found, behind)
     if found.purpose == "train":
@@ -79,7 +79,7 @@ def _behind(run: Run, batch: LabelBatch) -> list[int]:
 def _order(run: Run, batch: LabelBatch) -> list[int]:
     asked = Task.objects.filter(batch=batch, slot=0).order_by("pk")
     seqs = list(asked.values_list("image__seq", flat=True))
-    if batch.purpose == "audit" or batch.joins_from is None:
+    if batch.purpose == "audit":
         return seqs  # in the order that was committed to
     early = set(AheadItem.objects.filter(batch__run=run).values_list("seq", flat=True))
     members = _rows(run, batch).values_list("seq", flat=True)

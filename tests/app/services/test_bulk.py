@@ -19,8 +19,10 @@ from labelapp.models import (
     ProjectCounter,
     Review,
     Task,
+    TrainItem,
 )
 from labelapp.rights import Role
+from labelapp.selectors import exports
 from labelapp.selectors.browse_query import Query
 from labelapp.selectors.projects import access
 from labelapp.services import bulk, image_actions
@@ -146,6 +148,27 @@ def test_machine_labels_are_corrected_after_the_end_and_the_machine_gets_them_ba
     assert (label.source, label.class_index, label.purpose) == ("machine", 0, "machine")
     counter = ProjectCounter.objects.get(project=world.project)
     assert (counter.machine, counter.residual) == (0, 0)
+
+
+def test_what_was_corrected_stays_a_persons_label_once_the_project_is_open_again(world):
+    one = next(t for t in world.truths if t.source == "machine" and t.label == 0)
+    Project.objects.filter(pk=world.project.pk).update(status="finished")
+    me, change = owner(world), Action("label", 1)
+    image_actions.act(access=me, image_id=one.image.pk, action=change)
+    with pytest.raises(ConflictError):  # the promise counts on what was delivered
+        image_actions.act(access=me, image_id=one.image.pk, action=Action("exclude"))
+    expected = [{"item": one.image.seq, "was": 0, "now": 1}]
+    assert exports._corrected(world.project, world.model.sha256) == expected
+    assert exports._corrected(world.project, "b" * 64) == []  # delivered by a later model
+    review = Review.objects.get(image=one.image)
+    Project.objects.filter(pk=world.project.pk).update(status="running")
+    with pytest.raises(ConflictError):
+        image_actions.take_back(access=owner(world), review=review)
+    TrainItem.objects.create(run=world.run, image=one.image, seq=one.image.seq, iteration=2)
+    Project.objects.filter(pk=world.project.pk).update(status="finished")
+    with pytest.raises(ConflictError):
+        image_actions.take_back(access=owner(world), review=review)
+    assert Label.objects.get(pk=one.image.pk).source == "human"
 
 
 def test_an_excluded_image_is_asked_again(world):
