@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from labelapp.errors import InvalidInputError
-from labelapp.models import LabelClass
+from labelapp.models import Label, LabelClass
 from labelapp.selectors.dashboard_words import number
 
 KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
@@ -70,6 +70,14 @@ def next_class(name: str, rows: Iterable[LabelClass]) -> NewClass:
     taken = {row.key for row in known if not row.archived}
     key = next((cap for cap in KEYS if cap not in taken), "")
     return NewClass(index, name, key, _colour(index))
+
+
+def follow_merges(project_id: int) -> None:
+    """Give labels whose answers were under way while their class was merged the class it became."""
+    merged = LabelClass.objects.filter(project_id=project_id, merged_into__isnull=False)
+    for old, new in merged.values_list("index", "merged_into__index"):
+        labels = Label.objects.filter(project_id=project_id, class_index=old)
+        labels.filter(source=Label.Source.HUMAN).update(class_index=new)
 
 
 def check_names(names: list[str]) -> None:

@@ -38,7 +38,7 @@ from labelapp.orders import (
     TrainOrder,
 )
 from labelapp.selectors.projects import Access, active_classes
-from labelapp.services import ahead, audit, batches, outstanding, people_report
+from labelapp.services import ahead, audit, batches, class_lists, outstanding, people_report
 
 TERMS = (
     "epsilon",
@@ -242,8 +242,8 @@ def _advance(run: Run) -> bool:
     models = outstanding.models_of(run)
     trainings = [outstanding.as_training(model) for model in models]
     early = Ahead(0 if run.wish else ahead.size(run), outstanding.newest(run))
-    frozen = outstanding.frozen(run)
-    step = engine.next_step(run, trainings, frozen, early, images=_joinable(run))
+    class_lists.follow_merges(run.project_id)
+    step = engine.next_step(run, trainings, outstanding.frozen(run), early, images=_joinable(run))
     with transaction.atomic():
         if not claim(run, step):
             return False

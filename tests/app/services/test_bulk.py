@@ -25,7 +25,7 @@ from labelapp.rights import Role
 from labelapp.selectors import exports
 from labelapp.selectors.browse_query import Query
 from labelapp.selectors.projects import access
-from labelapp.services import bulk, image_actions
+from labelapp.services import bulk, class_lists, image_actions
 from labelapp.services.image_actions import Action
 from tests.app.browse_world import World, fits, make_world
 
@@ -169,6 +169,16 @@ def test_what_was_corrected_stays_a_persons_label_once_the_project_is_open_again
     with pytest.raises(ConflictError):
         image_actions.take_back(access=owner(world), review=review)
     assert Label.objects.get(pk=one.image.pk).source == "human"
+
+
+def test_a_label_that_came_while_its_class_was_merged_follows(world):
+    old, new = (world.project.classes.get(index=index) for index in (2, 0))
+    world.project.classes.filter(pk=old.pk).update(archived=True, merged_into=new)
+    people = Label.objects.filter(project=world.project, source="human")
+    expected = people.filter(class_index__in=[0, 2]).count()
+    class_lists.follow_merges(world.project.pk)
+    assert people.filter(class_index=0).count() == expected > 0
+    assert not people.filter(class_index=2).exists()
 
 
 def test_an_excluded_image_is_asked_again(world):
