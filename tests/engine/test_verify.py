@@ -428,3 +428,12 @@ def test_a_later_change_of_the_target_does_not_touch_the_certificate(delivery):
     looked = audit.look(world.audit, *answers)
     config = replace(world.config, target=target)
     assert delivery.check(audit.document(looked, *answers, config=config)) == 1
+
+
+def test_what_people_corrected_since_is_judged_as_it_was_delivered():
+    labels = {0: ("human", 2), 1: ("machine", 1)}
+    held = {"corrected": [{"item": 0, "was": 1, "now": 2}]}
+    assert verify.as_delivered(dict(labels), held) == {0: ("machine", 1), 1: ("machine", 1)}
+    assert verify.as_delivered(dict(labels), {}) == labels
+    with pytest.raises(ValueError, match="not corrected"):
+        verify.as_delivered(dict(labels), {"corrected": [{"item": 1, "was": 0, "now": 2}]})
