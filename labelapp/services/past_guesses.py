@@ -31,17 +31,18 @@ def keep(run: Run, iteration: int) -> int:
     folder = before_folder(run.project.public_id)
     folder.mkdir(parents=True, exist_ok=True)
     pred, margin = _read(folder, run.n)
-    train = np.fromiter(
-        TrainItem.objects.filter(run=run).values_list("seq", flat=True).iterator(), dtype=np.int64
-    )
-    joined = np.sort(train[pred[train] == UNKNOWN])
+    rows = TrainItem.objects.filter(run=run).order_by("seq").values_list("seq", "iteration")
+    train = np.array(list(rows), dtype=np.int64).reshape(-1, 2)
+    train = train[pred[train[:, 0]] == UNKNOWN]
+    joined = train[:, 0]
     if not len(joined):
         return 0
     model = _leader_before(run, iteration)
     found = None if model is None else _scores(model)
-    inside = joined[joined < (0 if found is None else len(found[0]))]
     pred[joined] = UNSEEN
     if model is not None and found is not None:
+        fresh = joined[train[:, 1] >= model.iteration]  # others it has learnt: runs of before 0005
+        inside = fresh[fresh < len(found[0])]
         pred[inside], margin[inside] = found[0][inside], found[1][inside]
         _keep_probs(folder, model, inside)
     _write(folder / FILES[1], margin)

@@ -165,17 +165,22 @@ def test_guesses_are_put_aside_before_an_image_trains_a_model(world):
     for name in ("before_pred.npy", "before_margin.npy"):
         (folder / name).unlink()
     TrainItem.objects.all().delete()
-    images = [one.image for one in world.truths[:8]]
-    join = [TrainItem(run=world.run, image=i, seq=i.seq, iteration=0) for i in images]
+    images = [one.image for one in world.truths[:9]]
+    asked = [0, 0, 0, 0, 2, 2, 2, 2, 1]  # the last one trained model 2, before any was kept
+    join = [
+        TrainItem(run=world.run, image=i, seq=i.seq, iteration=k)
+        for i, k in zip(images, asked, strict=True)
+    ]
     TrainItem.objects.bulk_create(join[:4])
     assert past_guesses.keep(world.run, 1) == 4  # no model before the first training
     TrainItem.objects.bulk_create(join[4:])
-    assert past_guesses.keep(world.run, 3) == 4
+    assert past_guesses.keep(world.run, 3) == 5
     assert past_guesses.keep(world.run, 3) == 0
     pred = np.load(folder / "before_pred.npy")
     assert pred[:4].tolist() == [UNSEEN] * 4
     assert pred[4:8].tolist() == [seq % 3 for seq in range(4, 8)]
-    assert set(pred[8:].tolist()) == {UNKNOWN}
+    assert pred[8] == UNSEEN
+    assert set(pred[9:].tolist()) == {UNKNOWN}
     assert np.load(folder / "before_seqs.npy").tolist() == [4, 5, 6, 7]
     later = ModelVersion.objects.create(
         run=world.run, iteration=3, arch="cnn", folder="models/none", sha256="b" * 64
