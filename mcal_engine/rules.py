@@ -154,6 +154,8 @@ def _buys(now: Situation, weighed: Weighed, wish: str, delta: int) -> Facts:
         return facts | {"why": "budget", "to": to, "error": error, "error_now": error_now}
     saving = plan.stop_now - plan.c_star.value
     if plan.steps == 0 or saving <= 0:
+        if found.size > 0 and len(now.records) < curves.STABLE_POINTS:
+            return facts | {"why": "early", "to": curves.STABLE_POINTS}
         return facts | {"why": "open"}
     gain = _expected_machine(now, plan) - found.size
     return facts | {"why": "saves", "to": to, "more": gain, "dollars": saving}

@@ -5,8 +5,9 @@ makes their own sentence from them. `Facts` has only the keys that `why` needs:
 
 - `images` joins training because ... `fixed` (this run's batch), `forecast` (`trainings` are
   missing), `sure` (to make sure, since `reason`), `budget` (`error` instead of `error_now` once
-  `to` images are trained on), `open` (nothing can be machine-labelled yet), `saves` (`dollars`,
-  with `more` machine labels, by training on `to`);
+  `to` images are trained on), `early` (before `to` trainings no plan is trusted to stop), `open`
+  (nothing can be machine-labelled yet), `saves` (`dollars`, with `more` machine labels, by
+  training on `to`);
 - it stops since `reason`: `by_hand` (people label the rest), `forced` (the money leaves `machine`
   labels and `error`), `machine` (the machine labels `machine`).
 """
@@ -42,6 +43,8 @@ def _because(facts: Facts) -> str:
         return f" because a forecast needs {more(int(facts['trainings']), 'training')}"
     if why == "sure":
         return f" to make sure before it stops, since {facts['reason']}"
+    if why == "early":
+        return f" to make sure, since it stops after {int(facts['to'])} trainings at the earliest"
     if why == "open":
         return " because nothing can be machine-labelled yet and the curves may still fall"
     on = f" because training on {float(facts['to']):,.0f} is expected to"

@@ -18,6 +18,9 @@ _ADDS: dict[str, str] = {
     "fixed": gettext_noop("%(head)s, the fixed batch of this run"),
     "forecast": gettext_noop("%(head)s because a forecast needs %(trainings)s"),
     "sure": gettext_noop("%(head)s to make sure before it stops, since %(reason)s"),
+    "early": gettext_noop(
+        "%(head)s to make sure, since it stops after %(to)s trainings at the earliest"
+    ),
     "open": gettext_noop(
         "%(head)s because nothing can be machine-labelled yet and the curves may still fall"
     ),

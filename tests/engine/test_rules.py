@@ -179,6 +179,7 @@ def test_one_image_is_one_image():
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
+        ({"images": 5, "why": "early", "to": 4}, "to make sure, since it stops after 4 trainings"),
         ({"images": 5, "why": "open"}, "adds 5 images to training because nothing can be"),
         ({"images": 5, "why": "budget", "to": 9, "error": 0.01, "error_now": 0.02}, "against 2.0%"),
         ({"why": "forced", "reason": "r", "machine": 1, "error": 0.01}, "leaves 1 image to"),

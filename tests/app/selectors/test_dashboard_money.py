@@ -97,6 +97,10 @@ def test_a_decision_of_before_the_facts_were_kept_is_told_in_the_projects_money(
             {"images": 9, "why": "forecast", "trainings": 1},
             "because a forecast needs 1 more training",
         ),
+        (
+            {"images": 9, "why": "early", "to": 4},
+            "since it stops after 4 trainings at the earliest",
+        ),
         ({"images": 9, "why": "open"}, "because nothing can be machine-labelled yet"),
         (
             {"images": 9, "why": "saves", "to": 99, "more": 0, "dollars": 2},
