@@ -39,15 +39,21 @@ def asked(run: Run, what: str) -> State:
     return _changed(run, lambda state: steering.wish(state, what))
 
 
-def unasked(run: Run, project: Project, again: str = "") -> State:
+def attempt_of(run: Run) -> int | None:
+    """Return the number of the audit that goes on, None where none does."""
+    state = run.state["state"]
+    return int(state["audit"]["attempt"]) if state["phase"] == "audit" else None
+
+
+def unasked(run: Run, project: Project, again: str = "", begun: int | None = None) -> State:
     """Return the state without its wish, with the project's target; `again`: the wish before it.
 
-    Raises TooLateError.
+    `begun`: the audit that went on when it was asked, and goes on. Raises TooLateError.
     """
     from mcal_engine import steering  # noqa: PLC0415
 
     def taken_back(state: t.McalState) -> t.McalState:
-        state = steering.unwish(state)
+        state = steering.unwish(state, begun)
         state = steering.change(state, state.config.prices, target_of(project))
         return steering.wish(state, again) if again else state
 

@@ -102,17 +102,18 @@ def wish(state: McalState, what: str) -> McalState:
     return replace(state, wish=what, turns=state.turns + 1)
 
 
-def unwish(state: McalState) -> McalState:
+def unwish(state: McalState, begun: int | None = None) -> McalState:
     """Return the state without the wish: the run plans on as if it had not been asked.
 
-    An audit that has begun for it ends, without a verdict. Raises `InvalidAnswerError` where the
+    An audit that has begun for it ends, without a verdict; attempt number `begun`, which was
+    under way when the wish came, goes on. Raises `InvalidAnswerError` where the
     machine labels are chosen.
     """
     if state.phase in ENDING:
         raise InvalidAnswerError("the machine labels are already chosen")
     if state.audit is not None and state.audit.ended == auditing.BY_HAND:
         state = replace(state, audit=replace(state.audit, ended=""))
-    if state.wish:
+    if state.wish and (state.audit is None or state.audit.attempt != begun):
         state = _ended(state, auditing.TAKEN_BACK)
     return replace(state, wish="", turns=state.turns + 1)
 

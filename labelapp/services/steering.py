@@ -31,6 +31,7 @@ from labelapp.services.terms import Method
 
 State = dict[str, Any]
 STOPS = ("stop", "audit")
+_KEPT = ("state", "attempt")  # for the undo: nothing that people read
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def ask(*, access: Access, what: str, version: int) -> SteeringAction:
     """
     known, run = ready(access, what, version)
     said = found.consequence(known, what)
-    before = {"wish": run.wish, "certificate": run.project.certificate}
+    before: State = {"wish": run.wish, "certificate": run.project.certificate}
+    before["attempt"] = engine_steering.attempt_of(run)
     state = computed(lambda: engine_steering.asked(run, what))
     with one_writer():
         claim(run, state, wish=what)
@@ -182,7 +184,7 @@ def write(
         project=run.project,
         action="run.steered",
         target=action,
-        before={name: value for name, value in before.items() if name != "state"},
+        before={name: value for name, value in before.items() if name not in _KEPT},
         after={**params, "said": said},
     )
     return row

@@ -49,13 +49,14 @@ def undo(*, access: Access, action_id: int) -> SteeringAction:
 def _undo_wish(access: Access, run: Run, action: SteeringAction) -> None:
     """Let the run plan on; an audit that nobody has answered ends without a verdict."""
     run.project.certificate = action.before["certificate"]
-    again = action.before["wish"]
-    state = computed(lambda: engine_steering.unasked(run, run.project, again))
+    again, begun = action.before["wish"], action.before.get("attempt")
+    state = computed(lambda: engine_steering.unasked(run, run.project, again, begun))
+    going = begun is not None and engine_steering.attempt_of(run) == begun
     with one_writer():
         claim(run, state, wish=again)
         Project.objects.filter(pk=run.project_id).update(certificate=run.project.certificate)
         waits = run.batches.filter(request_id=run.waiting_for, purpose="audit").exists()
-        left = cut(run, "audit") if waits else Cut()
+        left = cut(run, "audit") if waits and not going else Cut()
         mark_undone(access, run, action)
         go_on(run, left, {"action": action.action, "id": action.pk, "undone": True})
 

@@ -154,6 +154,19 @@ def test_a_stop_is_taken_back_before_the_audit_is_paid():
     assert [c["attempt"] for c in driver.commitments] == list(range(1, state.attempts + 1))
 
 
+def test_an_audit_that_went_on_before_the_wish_goes_on_without_it():
+    same = []
+
+    def there_and_back(state, request, driver):
+        for what in ("stop", "by_hand"):
+            back = steering.unwish(steering.wish(state, what), state.audit.attempt)
+            same.append(back.audit == state.audit and not back.wish)
+        return state, request
+
+    finished(at("audit", 0, there_and_back))
+    assert same == [True, True]
+
+
 def test_asking_for_the_audit_changes_the_certificate():
     _state, driver, _ = finished(
         at("train", 3, wishes("audit")), target=replace(AUDIT, certificate=CertificateKind.TEST_SET)

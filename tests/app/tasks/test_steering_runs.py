@@ -124,6 +124,10 @@ def test_a_stop_leaves_the_open_part_of_an_audit_whole(ready, cast, owner):
     batch.refresh_from_db()  # nothing behind a gap in the committed order would count
     assert (batch.size, action.params["left"]) == (size, 0)
     assert not batch.tasks.filter(state="dropped").exists()
+    steering_undo.undo(access=owner, action_id=action.pk)  # it was not begun for the wish
+    batch.refresh_from_db()
+    run.refresh_from_db()
+    assert (batch.size, run.wish, run.state["state"]["audit"]["ended"]) == (size, "", "")
 
 
 def test_people_label_everything(ready, cast, owner, tmp_path):
