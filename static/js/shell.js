@@ -37,6 +37,10 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
+// On a narrow screen the tabs scroll: the one that is open is in sight.
+const tab = document.querySelector(".tabs > [aria-current]");
+if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - (tab.parentElement.clientWidth - tab.offsetWidth) / 2;
+
 // Theme: at once, then saved in the background.
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("[data-theme-switch]");
