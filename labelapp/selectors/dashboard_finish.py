@@ -36,7 +36,9 @@ def time_figure(facts: Facts, training_left: float | None = None) -> Figure:
     work = work_of(facts.project)
     if work.pace is None:
         rows = [*_label_rows(facts, labels), *_training_rows(facts, training_left)]
-        note = gettext("no pace yet: nobody has labelled in the last days")
+        note = gettext(
+            "no pace now: nobody has labelled in the last hour, or on the days before today"
+        )
         return _card(facts, "", NONE, note=note, rows=rows)
     return _dated(facts, labels, work, work.pace, training_left)
 

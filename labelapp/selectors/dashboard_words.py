@@ -220,6 +220,8 @@ _CLASSES: dict[str, str] = {
 
 
 def _classes_changed(payload: dict[str, Any]) -> str:
+    if payload.get("undone"):
+        return gettext("A change of the classes was taken back")
     what = str(payload.get("what") or "")
     return gettext(_CLASSES.get(what, gettext_noop("The classes changed while the run goes on")))
 

@@ -200,7 +200,7 @@ def test_without_anybodys_work_there_is_no_date_and_the_page_says_so(project):
     found = overview(project)["figures"][2]
     assert (found["text"], found["note"]) == (
         "\u2013",
-        "no pace yet: nobody has labelled in the last days",
+        "no pace now: nobody has labelled in the last hour, or on the days before today",
     )
 
 
