@@ -107,9 +107,8 @@ def withdraw(access: Access, run: Run, action: SteeringAction) -> None:
     run.project.certificate = action.before["certificate"]
     step, _gone = _computed(run), _withdrawn(run)
     with one_writer():
-        _open(run, step)
+        _open(run, step, forget=(batch.pk - 1, f"undone-{action.pk}"))
         Project.objects.filter(pk=run.project_id).update(certificate=run.project.certificate)
-        _forget_batches(run, batch.pk - 1, f"undone-{action.pk}")
         told = runs.carry_out(run, step)
         mark_undone(access, run, action)
         runs.tell(run.project_id, told)
@@ -165,13 +164,18 @@ def _withdrawn(run: Run) -> Withdrawn:
     return Withdrawn([row[0] for row in rows], key, kept)
 
 
-def _open(run: Run, step: Step) -> dict[str, int]:
-    """Claim the run, withdraw the machine labels; return what the counters said before."""
+def _open(run: Run, step: Step, forget: tuple[int, str] | None = None) -> dict[str, int]:
+    """Claim the run, withdraw the machine labels; return what the counters said before.
+
+    Batches (those that it is to `forget`, too) before the counter, as answers lock them.
+    """
     if not runs.claim(run, step):
         raise moved()
     Run.objects.filter(pk=run.pk).update(finished=None, wish="")
     project = Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
     ahead.lock(run)
+    if forget is not None:
+        _forget_batches(run, *forget)
     counts = _counts(run)
     Label.objects.filter(project=project, source=Label.Source.MACHINE).delete()
     Certificate.objects.filter(run=run).delete()

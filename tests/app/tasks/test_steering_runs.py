@@ -130,6 +130,23 @@ def test_a_stop_leaves_the_open_part_of_an_audit_whole(ready, cast, owner):
     assert (batch.size, run.wish, run.state["state"]["audit"]["ended"]) == (size, "", "")
 
 
+def test_a_stop_is_taken_back_before_people_label_the_rest(ready, cast, owner, tmp_path):
+    Project.objects.filter(pk=ready.pk).update(certificate="test_set")
+    ready.refresh_from_db()
+    driving.start(ready, cast.owner)
+    go_to(ready, cast.annotator, "seed")
+    action = steering.ask(access=owner, what="stop", version=version(ready))
+    go_to(ready, cast.annotator, "residual")
+    check(ready)
+    assert Label.objects.filter(project=ready, source="machine").exists()
+    steering_undo.undo(access=owner, action_id=action.pk)
+    check(ready)
+    run = Run.objects.get(project=ready)
+    assert not Label.objects.filter(project=ready, source="machine").exists()
+    assert (run.wish, run.finished) == ("", None)
+    finish(ready, cast, tmp_path)
+
+
 def test_people_label_everything(ready, cast, owner, tmp_path):
     driving.start(ready, cast.owner)
     go_to(ready, cast.annotator, "train", 1)
