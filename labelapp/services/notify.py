@@ -17,6 +17,7 @@ def pump() -> int:
     Takes milliseconds: one query when nothing happened; sending goes on in threads of its own.
     """
     sender.ensure()
-    made = notify_events.make_news()
-    notify_sweeps.do_due()
-    return made
+    try:
+        return notify_events.make_news()
+    finally:
+        notify_sweeps.do_due()
