@@ -56,6 +56,8 @@ def prepare(*, access: Access, query: Query, action: Action, seqs: Sequence[int]
         classes = access.project.classes.filter(archived=False)
         if action.class_index not in classes.values_list("index", flat=True):
             raise UnknownClassError(_("The project has no such class."))
+    if not seqs:
+        _check_blind(access.project, query, action)
     params: dict[str, Any] = {
         "stage": "count",
         "user": access.user.pk,
@@ -78,6 +80,18 @@ def prepare(*, access: Access, query: Query, action: Action, seqs: Sequence[int]
     key = f"bulk:{access.project.pk}:count:{access.user.pk}:{time.time_ns()}"
     with transaction.atomic():
         return queue.enqueue("bulk", key, project_id=access.project.pk, params=params)
+
+
+def _check_blind(project: Project, query: Query, action: Action) -> None:
+    """Nothing leaves the rest by what the model says: T, which it says nothing of, would stay."""
+    going = project.status in {Project.Status.RUNNING, Project.Status.PAUSED}
+    if going and action.kind == "exclude" and query.asks_model:
+        raise ConflictError(
+            _(
+                "While the run goes on, images cannot be excluded by what the model says of them: "
+                "the test set would no longer be like the rest. Send them to review instead."
+            )
+        )
 
 
 def _count_now(project: Project, query: Query, seqs: Sequence[int]) -> int | None:

@@ -103,7 +103,7 @@ def table(request: HttpRequest, access: Access) -> HttpResponseBase:
     choice, _order, only = _asked(request)
     found = pace(access.project, choice, only=only)
     name = f"pace-{access.project.public_id}.csv"
-    rows = _csv(found, access.project.currency)
+    rows = _csv(found, access.project.currency, mails=access.may(Right.MANAGE_PEOPLE))
     return stream_response(rows, name=name, content_type="text/csv; charset=utf-8")
 
 
@@ -222,19 +222,20 @@ def _spark(one: Person, found: Pace) -> str:
 # --- file -----------------------------------------------------------------------------------------
 
 
-def _csv(found: Pace, currency: str) -> Iterator[bytes]:
+def _csv(found: Pace, currency: str, *, mails: bool) -> Iterator[bytes]:
+    """Addresses are for those who manage people; to others the column is empty."""
     yield _line(CSV_COLUMNS)
     for one in found.people:
         for day, work in sorted(one.days.items()):
-            yield _line(_cells(one, day, work, currency))
+            yield _line(_cells(one, day, work, currency, mails=mails))
 
 
-def _cells(one: Person, day: date, work: Work, currency: str) -> list[object]:
+def _cells(one: Person, day: date, work: Work, currency: str, *, mails: bool) -> list[object]:
     done = work.done
     return [
         day.isoformat(),
         escape(str(one.user)),
-        escape(one.user.email),
+        escape(one.user.email) if mails else "",
         one.role,
         done.answers,
         done.skips,

@@ -217,3 +217,12 @@ def test_nobody_else_acts_and_only_one_action_runs(world):
     other = bulk.prepare(access=me, query=Query(label=0), action=Action("exclude"))
     with pytest.raises(ConflictError):
         bulk.confirm(access=me, job_id=other.pk)
+
+
+@pytest.mark.parametrize("query", [Query(guess=1), Query(low=0.5)])
+def test_images_are_not_excluded_by_what_the_model_says_while_the_run_goes_on(world, query):
+    Project.objects.filter(pk=world.project.pk).update(status=Project.Status.RUNNING)
+    with pytest.raises(ConflictError, match="Send them to review"):
+        bulk.prepare(access=owner(world), query=query, action=Action("exclude"))
+    Project.objects.filter(pk=world.project.pk).update(status=Project.Status.FINISHED)
+    assert bulk.prepare(access=owner(world), query=query, action=Action("exclude")).params

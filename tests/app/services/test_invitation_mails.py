@@ -30,7 +30,7 @@ def invite(by, *emails: str, role: str = "annotator"):
 
 
 def token_in(text: str) -> str:
-    return text.split("/invite/")[1].split("/")[0]
+    return text.split("/invite/")[1].split("/", maxsplit=1)[0]
 
 
 def test_addresses_are_read_as_people_paste_them():

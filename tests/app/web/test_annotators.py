@@ -113,6 +113,9 @@ def test_somebody_who_left_stays_in_the_figures(boss, project, cast):
 def test_viewers_see_it_and_annotators_do_not(project, cast, sign_in, world):
     viewer = User.objects.create_user("viewer@example.org", "x")
     Membership.objects.create(project=project, user=viewer, role="viewer")
+    _answer, body = fetch(sign_in(viewer), f"{url(project, 'pace_csv')}?days=all")
+    assert b"Ann" in body
+    assert b"@" not in body
     for name in ("project_pace", "pace_csv"):
         assert sign_in(viewer).get(url(project, name)).status_code == 200
         assert sign_in(cast.annotator).get(url(project, name)).status_code == 403
