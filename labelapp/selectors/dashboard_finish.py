@@ -80,19 +80,28 @@ def expected_labels(facts: Facts) -> tuple[float, float, float] | None:
 def training_seconds(facts: Facts, running: float | None = None) -> float:
     """Return the seconds of training that the cheapest plan still has before it.
 
-    From the plan's compute, valued at the price of an hour; where computing is free, as many
-    trainings as are planned, each as long as the last. A training that runs now has its own clock.
+    Its trainings are on equal steps to the cheapest size; what one training on a size costs is in
+    the plan, valued at the price of an hour. Where computing is free, as many trainings as are
+    planned, each as long as the last. A training that runs now has its own clock.
     """
     if facts.certificate or facts.finished or not facts.plan:
         return 0.0
     steps = int(facts.plan.get("steps") or 0)
     last = facts.seconds[-1] if facts.seconds else 0.0
-    ahead = steps * last
     price = float(facts.project.compute_price_per_hour)
+    ahead = [last] * steps
     if price > 0 and facts.plan.get("grid_compute"):
-        total = float(facts.plan["grid_compute"][_cheapest(facts.plan)])
-        ahead = max(0.0, total - float(facts.counter.compute_spend)) / price * 3600
-    return ahead if running is None else max(ahead - last, 0.0) + running
+        ahead = [dollars / price * 3600 for dollars in _training_costs(facts.plan, steps)]
+    return sum(ahead) if running is None else sum(ahead[1:]) + running
+
+
+def _training_costs(plan: dict[str, Any], steps: int) -> list[float]:
+    """Return what each training of the plan costs: the grid has the cost of one on each size."""
+    sizes, spent = plan["grid_b"], plan["grid_compute"]
+    end = float(plan["b_opt"]["value"])
+    ends = (sizes[0] + k / steps * (end - sizes[0]) for k in range(1, steps + 1))
+    nearest = (min(range(1, len(sizes)), key=lambda i: abs(sizes[i] - at)) for at in ends)
+    return [max(0.0, spent[i] - spent[0]) for i in nearest] if len(sizes) > 1 else []
 
 
 def _cheapest(plan: dict[str, Any]) -> int:
