@@ -175,7 +175,7 @@ def _settings_context(access: Access, form: NameForm, stage: Stage) -> dict[str,
             project=project, purpose="audit", state=LabelBatch.State.OPEN
         ).exists(),
         "facts": fixed_facts(project, terms=stage is Stage.OVER),
-        "classes": project.classes.order_by("index"),
+        "classes": project.classes.filter(archived=False).order_by("index"),
     }
 
 
