@@ -71,7 +71,7 @@ def _do(job: Job) -> str:
     except queue.JobCancelled:
         control.log("Cancelled.", "warning")
         if queue.finish(job, Job.State.CANCELLED):
-            jobs.abandon(job, "it was cancelled")
+            jobs.abandon(job, "it was cancelled", cancelled=True)
         return "cancelled"
     except Exception as error:  # noqa: BLE001 - the border of a job: any failure is reported
         return _failed(job, error, control)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from labelapp.management.simulated import SimulatedPerson
 from labelapp.models import AuditCommitment, Export, Import, Iteration, Project
 from labelapp.selectors.projects import Access, access
-from labelapp.services import demo, exports, runs
+from labelapp.services import demo, exports, jobs, runs
 
 _POLL_SECONDS = 0.5
 _BUSY = (Import.State.UPLOADING, Import.State.WAITING, Import.State.RUNNING)
@@ -120,7 +120,7 @@ class Director:
         if run is None:
             return
         run.refresh_from_db()
-        if run.failure:
+        if run.failure and run.failure != jobs.CANCELLED:  # somebody's wish; they resume it
             raise DemoFailedError(f"The run cannot go on: {run.failure}")
 
     def _export(self) -> None:

@@ -134,11 +134,9 @@ def run_status(project: Project, known: Known | None = None) -> RunStatus:
             next_step=gettext("Export the data."),
         )
     if run.failure:
-        return RunStatus(
-            "failed",
-            stored_words(run.failure),
-            next_step=gettext("Resume the run to try again."),
-        )
+        said = "Resume to" in run.failure  # most failures say what to do
+        advice = "" if said else gettext("Resume the run to try again.")
+        return RunStatus("failed", stored_words(run.failure), next_step=advice)
     if project.status == Project.Status.PAUSED:
         return _paused(project)
     if run.request_kind == "label":

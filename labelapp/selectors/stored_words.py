@@ -91,6 +91,7 @@ PATTERNS: tuple[str, ...] = (
     # Jobs, imports, exports.
     gettext_noop("it was cancelled."),
     gettext_noop("Trying again: %(reason)s"),
+    gettext_noop("The training was cancelled. Resume to train again."),
     gettext_noop("The training failed: %(reason)s. Resume to try again."),
     gettext_noop("The next step could not be computed: %(reason)s. Resume to try again."),
     gettext_noop("Packing the images: %(percent)s"),

@@ -22,9 +22,14 @@ FAILURES = {
 }
 
 
-def abandon(job: Job, words: str) -> None:
+CANCELLED = "The training was cancelled. Resume to train again."
+
+
+def abandon(job: Job, words: str, *, cancelled: bool = False) -> None:
     """Tell whoever waits for the job that it will not come; else the reconciler repeats it."""
-    if job.kind in FAILURES:
+    if job.kind == "train" and cancelled:
+        runs.fail(job.target, CANCELLED)
+    elif job.kind in FAILURES:
         runs.fail(job.target, FAILURES[job.kind].format(words.rstrip(".")))
     elif job.kind == "import":
         imports.give_up(job.target, words)
@@ -51,7 +56,7 @@ def cancel(*, access: Access, job_id: int) -> None:
         queue.request_cancel(job)
         job.refresh_from_db()
         if job.state == Job.State.CANCELLED:
-            abandon(job, "it was cancelled" if job.kind in FAILURES else "Cancelled.")
+            abandon(job, "Cancelled.", cancelled=True)
 
 
 def retry(*, access: Access, job_id: int) -> None:

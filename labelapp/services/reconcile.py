@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from labelapp import queue
 from labelapp.models import Export, Import, Project, Run
@@ -32,8 +32,7 @@ def reconcile() -> None:
     Clears away what nobody will need: caches of finished runs, uploads that never ended.
     """
     for run in _running():
-        with transaction.atomic():
-            runs.ensure_job(run)
+        _ensure_job(run)
     for record in Import.objects.filter(state__in=[Import.State.WAITING, Import.State.RUNNING]):
         _enqueue("import", record.pk, record.project_id)
     for export in Export.objects.filter(state__in=[Export.State.WAITING, Export.State.RUNNING]):
@@ -42,6 +41,17 @@ def reconcile() -> None:
         _enqueue("delete", project.pk, None)
     imports.drop_stale_uploads()
     _drop_caches()
+
+
+def _ensure_job(run: Run) -> None:
+    """One run that cannot be read must not keep the worker from all the others."""
+    try:
+        with transaction.atomic():
+            runs.ensure_job(run)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("the run of project %s could not be looked at", run.project_id)
 
 
 def _running() -> list[Run]:

@@ -94,3 +94,17 @@ def test_a_start_takes_the_jobs_of_dead_workers_back(project, monkeypatch):
     reconcile.reconcile_at_start()
     job.refresh_from_db()
     assert job.state == Job.State.WAITING
+
+
+def test_a_run_that_cannot_be_read_does_not_keep_the_worker_from_the_others(
+    project, batch, monkeypatch, caplog
+):
+    Export.objects.create(project=project, format="csv")
+
+    def broken(_run):
+        raise KeyError("order")
+
+    monkeypatch.setattr(reconcile.runs, "ensure_job", broken)
+    reconcile.reconcile()
+    assert any(key.startswith("export:") for key in live())
+    assert "could not be looked at" in caplog.text
