@@ -81,10 +81,10 @@ def _compute_each_step_once(monkeypatch):
     """The engine's step has no side effects; computing it for every crash would only cost time."""
     known, real = {}, runs.engine.next_step
 
-    def next_step(run, trainings=(), frozen=None, early=None):
-        key = (run.pk, run.version, tuple(trainings), frozen, early.count)
+    def next_step(run, trainings=(), frozen=None, early=None, **more):
+        key = (run.pk, run.version, tuple(trainings), frozen, early.count, *more.items())
         if key not in known:
-            known[key] = real(run, trainings, frozen, early)
+            known[key] = real(run, trainings, frozen, early, **more)
         return known[key]
 
     monkeypatch.setattr(runs.engine, "next_step", next_step)
@@ -189,8 +189,8 @@ def test_of_two_workers_at_one_step_one_wins(training, ready, monkeypatch):
     driving.do_one(training)
     real = runs.engine.next_step
 
-    def slow_step(run, *answer):
-        step = real(run, *answer)
+    def slow_step(run, *answer, **more):
+        step = real(run, *answer, **more)
         if not Run.objects.filter(pk=run.pk, version__gt=run.version).exists():
             monkeypatch.setattr(runs.engine, "next_step", real)
             assert runs.advance(run.pk) is True  # the other one is faster
