@@ -10,6 +10,7 @@ from django.test import override_settings
 from labelapp.live.fragments import render
 from labelapp.models import Project, ProjectCounter
 from labelapp.selectors.dashboard import overview
+from labelapp.selectors.forecast import forecast_page, ledger_page, machine_page
 from tests.app.tasks import driving
 
 N = 400
@@ -24,6 +25,8 @@ def look(project: Project) -> dict:
     spent = float(counter.label_spend + counter.compute_spend)
     assert sum(row["value"] for row in found["ledger"]["rows"]) == pytest.approx(spent)
     assert render(found)["figures"]
+    for page in (forecast_page, machine_page, ledger_page):
+        assert json.dumps(page(project), allow_nan=False)
     return found
 
 
@@ -44,6 +47,7 @@ def test_the_overview_adds_up_at_every_step_of_a_real_run(project, cast, setting
             driving.do_jobs()
     assert {"labelling", "finished"} <= states
     assert found["rounds"]
-    assert found["charts"]["margins"]["edges"]
+    assert machine_page(project)["charts"]["margins"]["edges"]
+    assert machine_page(project)["tests"] > 0  # T's profile came with the training
     told = [event["type"] for event in found["events"][:2]]
     assert told == ["people.measured", "run.finished"]  # the report comes with the certificate
