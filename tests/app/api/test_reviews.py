@@ -43,7 +43,7 @@ def ask(project, sign_in):
 def test_a_reviewer_gets_an_image_with_its_votes(ask, cast, review):
     Membership.objects.filter(user=cast.second_annotator).update(role="reviewer")
     reply = ask(cast.second_annotator, {"count": 3}).json()
-    assert reply["open"] == {"disagreement": 1, "skipped": 0, "unsure": 0, "sample": 0}
+    assert reply["open"] == {"disagreement": 1, "skipped": 0, "unsure": 0, "sample": 0, "doubt": 0}
     found = reply["reviews"][0]
     assert (found["label"], found["votes"][0]["name"], found["votes"][0]["class"]) == (1, "Ann", 1)
     assert not {"top", "prediction", "purpose"} & set(found)
