@@ -307,8 +307,8 @@ def classes(facts: Facts, rows: list[Data]) -> str:
         "count": number(worst["mistakes"][0]["count"]),
     }
     said = gettext(
-        "Most mistakes: %(name)s, %(wrong)s of %(n)s test images, %(count)s of them taken for "
-        "%(as)s."
+        "Most mistakes: “%(name)s”, %(wrong)s of %(n)s test images, %(count)s of them taken for "
+        "“%(as)s”."
     )
     return said % words
 

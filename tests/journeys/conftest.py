@@ -142,7 +142,7 @@ def make_project(
 def start_run(page: Page, product: Product, pid: str) -> None:
     page.goto(f"{product.url}/p/{pid}/")
     page.locator("#do-run_start").click()
-    expect(page.locator("[data-live=status]")).to_contain_text("Next:")
+    expect(page.locator("[data-live=status]")).to_contain_text("wait for labels")
 
 
 def open_labelling(page: Page, product: Product, pid: str) -> None:

@@ -57,6 +57,7 @@ def signed_in(client: Client) -> bool:
 def test_signing_in_takes_the_password_and_a_code(cast, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         secret, codes = set_up(cast.owner.email)
+    assert list(AuditLog.objects.values_list("action", flat=True)) == ["second_factor.on"]
     assert secret not in str(Authenticator.objects.values_list("data"))
     client = enter(cast.owner.email)
     assert not signed_in(client)
@@ -66,12 +67,18 @@ def test_signing_in_takes_the_password_and_a_code(cast, django_capture_on_commit
     assert not signed_in(client)
     client.post("/accounts/2fa/authenticate/", {"code": code(secret, 1)})
     assert signed_in(client)
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+        client.post("/accounts/2fa/recovery-codes/generate/")
+    made = AuditLog.objects.filter(action="recovery_codes.made")
+    assert made.get().user == cast.owner
+    page = client.get("/accounts/2fa/recovery-codes/").text
+    codes, old = re.findall(r"<li><code>([\w-]+)</code>", page), codes
+    assert not set(old) & set(codes)
     for tries in (True, False):  # a recovery code works once
         client = enter(cast.owner.email)
         client.post("/accounts/2fa/authenticate/", {"code": codes[0]})
         assert signed_in(client) is tries
-    actions = AuditLog.objects.values_list("action", flat=True)
-    assert set(actions) == {"second_factor.on", "recovery_codes.made"}
 
 
 def test_guessing_codes_is_stopped(cast):
