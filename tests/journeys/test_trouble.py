@@ -91,7 +91,7 @@ def test_two_people_never_get_the_same_image(product, owner, contexts, pictures)
 def invite(page: Page, product, pid: str) -> str:
     page.goto(f"{product.url}/p/{pid}/people/")
     page.get_by_label("annotator").first.check()
-    page.get_by_role("button", name="Make the link").click()
+    page.get_by_role("button", name="Invite", exact=True).click()
     return page.locator("#secret-link").input_value()
 
 
