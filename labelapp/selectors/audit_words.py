@@ -145,11 +145,13 @@ FIELDS: dict[str, Words] = {
     "active": gettext_lazy("active"),
     "label": gettext_lazy("label"),
     "status": gettext_lazy("status"),
+    "said_now": gettext_lazy("still to pay, as said before"),
+    "said_total": gettext_lazy("in all, as said before"),
 }
 MOST = 12  # fields of one entry that are shown
 LONGEST = 120  # characters of one value
 SHARES = ("epsilon", "confidence", "overlap_share", "gold_share", "notify_move", "notify_budget")
-AMOUNTS = ("price_per_label", "compute_price_per_hour", "budget")
+AMOUNTS = ("price_per_label", "compute_price_per_hour", "budget", "said_now", "said_total")
 
 
 def action_words(action: str) -> str:
@@ -181,7 +183,14 @@ def changes(entry: AuditLog) -> list[str]:
 
 
 def _flat(values: Any) -> dict[str, Any]:
-    return values if isinstance(values, dict) else {"": values}
+    if not isinstance(values, dict):
+        return {"": values}
+    said = values.get("said")  # the consequence that was shown before a step of steering
+    if not isinstance(said, dict):
+        return values
+    rest = {name: value for name, value in values.items() if name != "said"}
+    shown = ("now", "total")
+    return rest | {f"said_{one}": said[one] for one in shown if said.get(one) is not None}
 
 
 def _line(name: str, before: dict[str, Any], after: dict[str, Any], currency: str) -> str:

@@ -138,3 +138,9 @@ def test_the_files_hold_every_entry(cast, project, entry, monkeypatch):
     assert [one["action"] for one in found] == ["run.paused", "role.changed"]
     assert found[1]["after"] == {"role": "manager"}
     assert json.loads(b"".join(audit_log.json_chunks(AuditLog.objects.none()))) == []
+
+
+def test_what_steering_was_said_to_cost_is_read_in_money(project):
+    said = {"spent": "7.70", "total": "161.420000", "now": None, "machine": 9}
+    entry = AuditLog(project=project, action="run.steered", target="stop", after={"said": said})
+    assert changes(entry) == ["in all, as said before: $161.42"]
