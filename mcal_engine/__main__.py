@@ -1,4 +1,4 @@
-"""Command line of the engine: `python -m mcal_engine simulate | experiment | verify | fit ...`."""
+"""Command line of the engine: `python -m mcal_engine simulate | experiment | search | fit ...`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,22 @@ from pathlib import Path
 from mcal_engine import datasets, outputs, simulate, verify
 from mcal_engine.errors import EngineError
 from mcal_engine.learner import Learner
-from mcal_engine.options import add_run_options, run_config
+from mcal_engine.options import (
+    add_prior_options,
+    add_run_options,
+    prior_request,
+    run_config,
+    training_of,
+)
 from mcal_engine.types import IterationRecord
 from mcal_engine.validation import validate
 
 OTHERS = {
     "verify": "recompute a certificate: CERTIFICATE.json LABELS.csv",
     "experiment": "replay recorded runs, the tables and figures of the paper",
+    "search": "find the part of a labelled set that trains the best model",
+    "pretrain": "train a network on another labelled set, as weights to begin with",
+    "transfer": "train another network on a subset that `search` wrote",
 }
 HEADER = (
     f"{'round':>5} {'B':>7} {'delta':>6} {'T':>5} {'err(1.0)':>8} {'stop now':>10} "
@@ -31,8 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
             return _experiment(given[1:])
         if given[:1] == ["verify"]:
             return verify.main(given[1:])
+        if given[:1] in (["search"], ["transfer"]):
+            return _search(given)
+        if given[:1] == ["pretrain"]:
+            return _pretrain(given[1:])
         options = _parser().parse_args(given)
-        return _fit(options) if options.command == "fit" else _simulate(options)
+        return DONE_BY[options.command](options)
     except EngineError as error:
         sys.stderr.write(f"mcal_engine: {error} [{error.code}]\n")
         return 2
@@ -43,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     fit = commands.add_parser("fit", help="train one network as JOB_FOLDER/request.json says")
     fit.add_argument("folder", type=Path, metavar="JOB_FOLDER")
+    job = commands.add_parser("search-job", help="search as JOB_FOLDER/request.json says")
+    job.add_argument("folder", type=Path, metavar="JOB_FOLDER")
     _add_simulate(commands.add_parser("simulate", help="run MCAL on a data set of known labels"))
     for name, text in OTHERS.items():
         commands.add_parser(name, help=text, add_help=False)
@@ -65,6 +80,7 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
         help="images that people label during each training but the first",
     )
     add("--device", default=None, help="cpu, cuda, mps; by default the best there is")
+    add_prior_options(parser)
     add("--json", type=Path, default=None, metavar="OUT", help="write the result here")
     add(
         "--certificate-json", type=Path, default=None, metavar="OUT", help="and what `verify` reads"
@@ -79,6 +95,10 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
 
 
 def _experiment(arguments: list[str]) -> int:
+    if arguments[:1] == ["consensus"]:
+        from mcal_engine.lab import consensus_commands  # noqa: PLC0415
+
+        return consensus_commands.main(arguments[1:])
     from mcal_engine.lab import commands  # noqa: PLC0415 - figures and torch only where needed
 
     return commands.main(arguments)
@@ -88,6 +108,25 @@ def _fit(options: argparse.Namespace) -> int:
     from mcal_engine.vision import program  # noqa: PLC0415 - torch only where it is needed
 
     return program.main(options.folder)
+
+
+def _pretrain(arguments: list[str]) -> int:
+    from mcal_engine.lab import pretrain_command  # noqa: PLC0415 - torch only where it is needed
+
+    return pretrain_command.main(arguments)
+
+
+def _search_job(options: argparse.Namespace) -> int:
+    from mcal_engine import search_job  # noqa: PLC0415
+    from mcal_engine.vision import program  # noqa: PLC0415
+
+    return program.main(options.folder, search_job.run_job)
+
+
+def _search(arguments: list[str]) -> int:
+    from mcal_engine.lab import search_commands  # noqa: PLC0415 - torch only where needed
+
+    return search_commands.main(arguments)
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -126,9 +165,18 @@ def _keep(
 
 def _learner(data: datasets.Dataset, options: argparse.Namespace) -> Learner:
     from mcal_engine.vision.learner import TorchLearner  # noqa: PLC0415 - torch only where needed
+    from mcal_engine.vision.pretrained import prior_of  # noqa: PLC0415
 
     classes = len(data.class_names)
-    return TorchLearner(data.images, classes, flip=options.flip, device=options.device)
+    learner = TorchLearner(
+        data.images,
+        classes,
+        settings=training_of(options),
+        flip=options.flip,
+        device=options.device,
+    )
+    learner.prior = prior_of(prior_request(options))
+    return learner
 
 
 def _row(record: IterationRecord) -> None:
@@ -164,6 +212,8 @@ def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
+
+DONE_BY = {"fit": _fit, "search-job": _search_job, "simulate": _simulate}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -23,7 +23,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mcal_engine import selection
+from mcal_engine import acquisitions, selection
 from mcal_engine.orders import hash_order
 from mcal_engine.types import BoolArray, IntArray, Pool, RunConfig, Scores
 
@@ -34,10 +34,11 @@ def asking_order(
     """Return up to `count` images in the order in which people get them, test marks among them.
 
     `views` are the last models' scores, `iteration` the training that runs. The chosen images
-    are shuffled by the stored seed: no streak of one class builds up. k-center would need
-    features of the last model, so it chooses by margin here.
+    are shuffled by the stored seed: no streak of one class builds up. What would need the last
+    model's features chooses by margin here: people wait for this answer.
     """
-    if config.acquisition == "k_center":
+    slow = config.acquisition in acquisitions.NEEDS_FEATURES
+    if slow or not acquisitions.can_use(config.acquisition, *views):
         config = replace(config, acquisition="margin")
     candidates = np.flatnonzero(~pool.train & ~pool.ahead & ~pool.excluded).astype(np.int64)
     candidates = candidates[candidates < len(views[0].pred)]  # images that joined since are new

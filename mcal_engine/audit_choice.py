@@ -66,19 +66,31 @@ def _shortened(endless: FloatArray, gain: FloatArray, size: FloatArray) -> Float
 
 
 def choose(
-    sizes: ArrayLike, allowances: ArrayLike, rates: ArrayLike, n: int, level: float
+    sizes: ArrayLike,
+    allowances: ArrayLike,
+    rates: ArrayLike,
+    n: int,
+    level: float,
+    needs: FloatArray | None = None,
 ) -> Choice | None:
     """Return the candidate with the least expected total cost; None if people are no dearer.
 
     `sizes`, `allowances` [sets] of nested candidates, ascending; `rates` [draws, sets] the error
     share inside each; `n` images in all, so that the cost is (n - |S| + audit) labels. A draw
-    that does not fit S_J* costs the labels spent on it and delivers the best smaller set.
+    that does not fit S_J* costs the labels spent on it and delivers the best smaller set. `needs`
+    [draws, sets] are their `expected_labels`, where somebody has them already.
     """
     counts = np.asarray(sizes, np.float64)
-    needs = expected_labels(rates, counts, allowances, level)
-    found = [_judged(counts, needs, n, j) for j in range(len(counts))]
-    worth = [choice for choice in found if choice is not None and choice.people < n]
-    return min(worth, key=lambda choice: (choice.people, choice.index), default=None)
+    if needs is None:
+        needs = expected_labels(rates, counts, allowances, level)
+    best: Choice | None = None
+    for j in range(len(counts) - 1, -1, -1):
+        if best is not None and n - counts[j] > best.people:
+            break  # no smaller set can deliver as much as the best one does
+        found = _judged(counts, needs, n, j)
+        if found is not None and found.people < n and (best is None or found.people <= best.people):
+            best = found
+    return best
 
 
 def _judged(sizes: FloatArray, needs: FloatArray, n: int, index: int) -> Choice | None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mcal_engine import audit, guarantees, measuring, planner, selection
+from mcal_engine import audit, budgets, guarantees, measuring, planner, selection
 from mcal_engine.errors import InvalidAnswerError
 from mcal_engine.types import Audit, FloatArray, IntArray, Labelled, McalState, Pool, Scores
 
@@ -28,6 +28,7 @@ EXHAUSTED = "every image of the chosen set has been audited"
 DEARER = "going on would cost more than labelling by hand what it could certify"
 SPENT = "the labels that the budget has for the audit are used up"
 CHANGED = "the error target was changed"
+UNPAID = "the budget does not pay for what the audit leaves to people"
 GREW = "images were added to the pool"
 TAKEN_BACK = "the wish to stop was taken back"
 BY_HAND = "people label everything"
@@ -127,8 +128,9 @@ def next_batch(state: McalState, pool: Pool, scores: Scores) -> tuple[McalState,
     frozen, order = state.audit, _order(state, pool, scores)
     missing = float(frozen.planned) if frozen.looked == 0 else _cheapest_way(state, pool, scores)
     part = int(np.clip(missing / 2, SMALLEST_PART, LARGEST_PART))
+    part = int(min(part, max(_most_asked(state) - frozen.asked, 0)))
     if _is_forced(state):
-        part = max(frozen.planned, 1)
+        part = frozen.planned
     items = order[frozen.asked : frozen.asked + part]
     open_ones = items[(pool.labels[items] < 0) & ~pool.excluded[items]]
     return replace(state, audit=replace(frozen, asked=frozen.asked + len(items))), open_ones
@@ -154,6 +156,8 @@ def _end(state: McalState, pool: Pool, scores: Scores, size: int) -> str:
         return PASSED
     if frozen.looked >= size:
         return EXHAUSTED
+    if frozen.asked >= _most_asked(state):
+        return SPENT
     return "" if np.isfinite(_cheapest_way(state, pool, scores)) else DEARER
 
 
@@ -173,6 +177,13 @@ def _cheapest_way(state: McalState, pool: Pool, scores: Scores) -> float:
     gain = sizes - (0 if done is None else sizes[done]) - inside
     best = int(np.where(needed > 0, gain, -np.inf).argmax())
     return float(needed[best]) if needed[best] > 0 and gain[best] > 0 else float("inf")
+
+
+def _most_asked(state: McalState) -> float:
+    """Return how many images of S_J* the budget lets people check: the others are theirs anyway."""
+    frozen = state.audit
+    assert frozen is not None
+    return budgets.labels_in_all(state) - (frozen.n - frozen.sizes[-1])
 
 
 def _is_forced(state: McalState) -> bool:
@@ -200,6 +211,15 @@ def over(state: McalState) -> bool:
     return state.audit is not None and bool(state.audit.ended)
 
 
+def may_go_on(state: McalState, pool: Pool, scores: Scores) -> bool:
+    """Tell whether the budget pays for another training, where one would follow the audit."""
+    assert state.audit is not None
+    if state.audit.ended in REPLANNED:
+        return True
+    least = selection.minimum_delta(state.config.n)
+    return measuring.may_train_on(state, pool, scores, least)
+
+
 def try_again(state: McalState) -> bool:
     """Tell whether the audited images should join B: after a change, or to train on.
 
@@ -217,6 +237,16 @@ def try_again(state: McalState) -> bool:
     rounds = sum(record.arch == frozen.arch for record in state.records)
     last = frozen.attempt >= ATTEMPTS or rounds >= state.config.max_rounds
     return not (full or last or _is_forced(state))
+
+
+def pays_for(state: McalState, pool: Pool, items: IntArray) -> bool:
+    """Tell whether the budget pays for all labels once the machine gives these."""
+    return budgets.pays(state, int((~pool.excluded).sum()) - len(items))
+
+
+def is_forced(state: McalState) -> bool:
+    """Tell whether the budget chose the set of the audit that goes on."""
+    return state.audit is not None and _is_forced(state)
 
 
 def leaving(state: McalState, pool: Pool, scores: Scores) -> IntArray:

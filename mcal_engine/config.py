@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
+
+from mcal_engine.errors import InvalidConfigError
 
 
 class Criterion(StrEnum):
@@ -65,10 +68,37 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Weighing:
+    """How M(.) `informativeness` weighs: representativeness^a * uncertainty^b, k neighbours.
+
+    Raises `InvalidConfigError` for weights that are negative or both 0, or less than 1 neighbour.
+    """
+
+    representativeness: float = 1.0  # a
+    uncertainty: float = 1.0  # b
+    neighbours: int = 10  # k
+
+    def __post_init__(self) -> None:
+        """Refuse what would rank nothing."""
+        powers = (self.representativeness, self.uncertainty)
+        if not all(0 <= power < inf for power in powers) or not any(powers):
+            raise InvalidConfigError(
+                "the weights of informativeness must be 0 or more, and not both 0"
+            )
+        if self.neighbours < 1:
+            raise InvalidConfigError("informativeness looks at 1 neighbour or more")
+
+
+EVEN = Weighing()
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that defines a run before its first label. Validated by `mcal.start`.
 
     `acquisition` is M(.), `confidence` L(.). `rivals` are architectures that race with `arch`.
+    `training` are settings of how candidates train, by name (`training.OPTIONS`), `weighing` those
+    of M(.) `informativeness`.
     """
 
     n: int
@@ -87,6 +117,9 @@ class RunConfig:
     random_share: float = 0.05
     max_rounds: int = 30
     fixed_delta: int | None = None  # images per batch, for naive active learning; None: adapted
+    first: int | None = None  # |B_0| in images; None: seed_share of N
+    training: dict[str, float] = field(default_factory=dict)
+    weighing: Weighing = EVEN
 
     @property
     def archs(self) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ u = N / k; the last value where gamma and u are 0 as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import ndtri
@@ -19,6 +20,7 @@ from mcal_engine.types import THETAS, Criterion, FloatArray, IterationRecord
 DRAWS = 240
 CHANCE_WEIGHT = 0.03  # of points so near guessing that they say little about the law
 SAME = 0.5  # correlation of an image's errors between trainings; .35-.7 on Fashion-MNIST
+REMEMBERED = 6  # answers, 3 MB each: a plan's grid, its counts; stopping now, the plan's own size
 _J = len(THETAS)
 
 
@@ -49,13 +51,42 @@ class Curves:
     u: FloatArray
     noise: FloatArray  # [draws], a multiplier exp(noise * log2(1 + B / last))
     luck: FloatArray  # [draws], standard normal: how T's counts fall out
+    asked: dict[tuple[bytes, ...], FloatArray] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )  # the last answers: other prices and targets ask for the same again
 
     def rates(self, b: FloatArray, shares: FloatArray) -> FloatArray:
         """Return error rates [draws, len(b), sets] of the most certain images after B' = b.
 
         `shares` [len(b), sets] are sizes of sets relative to the remainder at the last training.
-        Rates never fall with the share, since the sets are nested from the most certain on.
+        Rates never fall with the share, since the sets are nested from the most certain on. The
+        array is read-only.
         """
+        return self._remembered((b.tobytes(), shares.tobytes()), lambda: self._rates(b, shares))
+
+    def counted(self, b: FloatArray, shares: FloatArray, tests: FloatArray) -> FloatArray:
+        """Return the rates that T will show: S hangs on its counts, which scatter by sqrt(count).
+
+        As `rates`; `tests` [len(b), sets] are T's images in each set.
+        """
+        key = (b.tobytes(), shares.tobytes(), tests.tobytes())
+        return self._remembered(key, lambda: self._counted(self.rates(b, shares), tests))
+
+    def _counted(self, rates: FloatArray, tests: FloatArray) -> FloatArray:
+        scatter = np.sqrt(rates / np.maximum(tests, 1)[None])
+        return np.maximum(rates + self.luck[:, None, None] * scatter, 0.0)
+
+    def _remembered(self, key: tuple[bytes, ...], make: Callable[[], FloatArray]) -> FloatArray:
+        found = self.asked.get(key)
+        if found is None:
+            found = make()
+            found.flags.writeable = False
+            while len(self.asked) >= REMEMBERED:
+                self.asked.pop(next(iter(self.asked)), None)
+            self.asked[key] = found
+        return found
+
+    def _rates(self, b: FloatArray, shares: FloatArray) -> FloatArray:
         wrong = self._grid_rates(b) * np.asarray(THETAS)
         wrong = np.concatenate([np.zeros((*wrong.shape[:2], 1)), wrong], axis=2)
         place = np.clip(shares, 0.0, 1.0) * _J

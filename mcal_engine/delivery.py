@@ -40,7 +40,8 @@ def deliver(now: Situation, drawn: curves.Curves, grid: FloatArray) -> Delivery:
     """
     marked, remainder = situation.pool_at(now, grid)
     shares, sizes = _sets(now, remainder)
-    rates = drawn.rates(grid, situation.relative(now, sizes))
+    relative = situation.relative(now, sizes)
+    rates = drawn.rates(grid, relative)
     tests = (marked / np.maximum(remainder, 1))[:, None] * sizes
     if now.price == 0:
         return _taken(
@@ -51,8 +52,8 @@ def deliver(now: Situation, drawn: curves.Curves, grid: FloatArray) -> Delivery:
             np.zeros(rates.shape[:2], dtype=np.bool_),
         )
     if now.audited:
-        return _audited(now, rates, _as_counted(rates, tests, drawn.luck), shares, sizes)
-    fits = _accepted(now, _as_counted(rates, tests, drawn.luck), sizes, tests)
+        return _audited(now, rates, drawn.counted(grid, relative, tests), shares, sizes)
+    fits = _accepted(now, drawn.counted(grid, relative, tests), sizes, tests)
     best = np.where(fits, sizes[None], 0.0).argmax(axis=2)
     return _taken(rates, shares, sizes, best, np.asarray(fits.any(axis=2)))
 
@@ -65,12 +66,6 @@ def _sets(now: Situation, remainder: FloatArray) -> tuple[FloatArray, FloatArray
         return FINE, remainder[:, None] * FINE
     ranking = guarantees.ranking(now.config.target.criterion)
     return np.asarray(THETAS), selection.machine_sizes(now.n, remainder, ranking)
-
-
-def _as_counted(rates: FloatArray, tests: FloatArray, luck: FloatArray) -> FloatArray:
-    """Return the rates that T will show: S hangs on its counts, which scatter by sqrt(count)."""
-    scatter = np.sqrt(rates / np.maximum(tests, 1)[None])
-    return np.maximum(rates + luck[:, None, None] * scatter, 0.0)
 
 
 def _accepted(
@@ -155,5 +150,9 @@ def audited_sizes(
     fits = place < STEPS - 1
     low = np.where(fits, place, 0.0).astype(np.int32)
     first = low + STEPS * np.arange(sizes.size, dtype=np.int32).reshape(sizes.shape)
-    left, right = table[first], table[first + 1]
-    return np.asarray(np.where(fits, left + (right - left) * (place - low), 0.0))
+    place -= low
+    left = table.take(first, mode="clip")
+    place *= np.diff(table, append=0.0).take(first, mode="clip")
+    place += left
+    place *= fits
+    return place

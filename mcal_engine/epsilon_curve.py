@@ -45,7 +45,7 @@ def _point(known: Basis, epsilon: float) -> Point:
     config = replace(state.config, target=replace(state.config.target, epsilon=epsilon))
     walk = guarantees.EMPTY
     if not guarantees.is_audited(config.target):
-        walk = guarantees.walk(view.counted, config.target, len(config.archs))
+        walk = guarantees.walk(view.counted, config.target, view.now.live)
     repriced = state.spent_labels - state.bought * config.prices.label
     spent = state.spent_compute + repriced
     now = replace(view.now, config=config, spent=spent, walk=walk, attempts=known.attempts)

@@ -33,10 +33,22 @@ class DataError(EngineError):
     code = "bad_data"
 
 
+class WeightsError(DataError):
+    """Pre-trained weights are missing, half-written, changed, or of another network."""
+
+    code = "bad_weights"
+
+
 class TrainingError(EngineError):
     """A training failed (NaN loss, nothing to train on)."""
 
     code = "training_failed"
+
+
+class DiskFullError(EngineError):
+    """What a training has to keep does not fit: the disk is full, or a bound is reached."""
+
+    code = "disk_full"
 
 
 class CancelledError(EngineError):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlog1py, xlogy
 
+from mcal_engine.candidates import is_ensemble, parse
 from mcal_engine.types import FloatArray, IntArray, Scores
 
 FEATURES = 8
@@ -34,6 +35,20 @@ class TrainedModel:
     device: str = ""
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """The last round's model of the same candidate: what it said, and what it was trained on.
+
+    `train_items` are B of that training. Images that joined B since have labels that this model
+    has not seen; pseudo-labels are calibrated on them (`pseudo.choose`). `round` counts the
+    candidate's trainings up to that one.
+    """
+
+    scores: Scores
+    train_items: IntArray
+    round: int = 1
+
+
 class Learner(Protocol):
     """Trains fresh weights on some images of its pool and scores every image of it."""
 
@@ -45,12 +60,14 @@ class Learner(Protocol):
         seed: int,
         arch: str,
         features: bool = False,
+        earlier: Earlier | None = None,
     ) -> TrainedModel:
         """Train on these images and labels (same length), then score all N images.
 
         The scores hold all three measures of uncertainty, and the last hidden layer where
-        `features` asks for it. Equal arguments give equal scores on one device. Raises
-        `DataError`, `TrainingError`, `CancelledError`.
+        `features` asks for it. `arch` is the name of a candidate (`candidates.parse`), `earlier`
+        its model of the round before, for candidates that learn from it. Equal arguments give
+        equal scores on one device. Raises `DataError`, `TrainingError`, `CancelledError`.
         """
         ...
 
@@ -93,6 +110,7 @@ class SyntheticLearner:
         seed: int,
         arch: str,
         features: bool = False,
+        earlier: Earlier | None = None,
     ) -> TrainedModel:
         """Guess every image; trained images are right. Takes simulated seconds only."""
         size, slow = len(train_items), self._strength(arch)[1]
@@ -123,13 +141,14 @@ class SyntheticLearner:
         pred[items] = labels
         uncertainty = np.minimum(wrong_with * np.exp(self.blur * rng.standard_normal(n)), 1.0)
         least, entropy = self._other_measures(uncertainty, rng)
-        return Scores(
+        found = Scores(
             pred=pred.astype(np.uint16),
             uncertainty=uncertainty.astype(np.float32),
             model=f"synthetic:{arch}:{len(items)}:{seed}",
             least=least.astype(np.float32),
             entropy=entropy.astype(np.float32),
         )
+        return _disagreeing(found, arch, rng) if is_ensemble(arch) else found
 
     def _other_measures(
         self, uncertainty: FloatArray, rng: np.random.Generator
@@ -151,3 +170,16 @@ class SyntheticLearner:
         corners = np.random.default_rng([self.world, 3]).standard_normal((self.classes, FEATURES))
         easy = 1 - self._hardness()
         return (corners[self.labels] * easy[:, None]).astype(np.float16)
+
+
+def _disagreeing(scores: Scores, arch: str, rng: np.random.Generator) -> Scores:
+    """Add how far an ensemble's members disagree: more where it is less certain, within bounds."""
+    assert scores.least is not None
+    assert scores.entropy is not None
+    members = parse(arch).members
+    votes = rng.binomial(members, scores.least)
+    return replace(
+        scores,
+        mutual=(scores.entropy * rng.uniform(0, 1, len(votes))).astype(np.float32),
+        variation=(np.minimum(votes, members - 1) / members).astype(np.float32),
+    )

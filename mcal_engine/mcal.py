@@ -34,9 +34,12 @@ from dataclasses import replace
 import numpy as np
 
 from mcal_engine import (
+    acquisitions,
     auditing,
+    budgets,
     guarantees,
     measuring,
+    race,
     requests,
     rules,
     selection,
@@ -73,7 +76,7 @@ def start(config: RunConfig) -> Step:
     """Begin a run: ask for the labels of the random test marks. Raises `InvalidConfigError`."""
     validate(config)
     check_budget(config)
-    state = McalState(config=config, waiting_for="", phase="", live=config.archs)
+    state = McalState(config=config, waiting_for="", phase="", live=race.starters(config))
     marks = selection.draw_test(config)
     return requests.labels(state, "test", Purpose.TEST, buy=marks, mark=marks)
 
@@ -133,8 +136,10 @@ def _train(state: McalState, answer: Labelled) -> Step:
     state = replace(measuring.paid(state, answer.pool), iteration=state.iteration + 1)
     state = requests.waiting(steering.starting(state), "train", "train")
     seed = state.config.seed + 1000 * state.iteration
-    features = state.config.acquisition == "k_center"
-    return state, TrainRequest(state.waiting_for, state.iteration, state.live, seed, features)
+    features = state.config.acquisition in acquisitions.NEEDS_FEATURES
+    early = budgets.room_ahead(state, answer.pool)
+    named = (state.waiting_for, state.iteration, state.live, seed)
+    return state, TrainRequest(*named, features, early)
 
 
 # --- lines 6-19: measure, fit, plan, decide ---------------------------------------------------
@@ -151,22 +156,7 @@ def _after_training(state: McalState, answer: Trained) -> Step:
     if state.stop_reason:
         return _finish(state, answer.pool, leader, made.present)
     views = [looks[arch].model.scores for arch in state.live]
-    return _ask_more(state, answer.pool, views)
-
-
-def _ask_more(state: McalState, pool: Pool, views: list[Scores]) -> Step:
-    """Ask for the batch that M(.) ranks first, by the mean rank over the live candidates.
-
-    What people were asked for ahead joins B with it, and counts in its size.
-    """
-    early = np.flatnonzero(pool.ahead).astype(np.int64)
-    open_items = np.flatnonzero(~pool.train & ~pool.ahead & ~pool.excluded).astype(np.int64)
-    more = max(state.delta - int((pool.ahead & ~pool.excluded).sum()), 0)
-    config = state.config
-    if config.acquisition == "k_center" and views[0].features is None:  # chosen meanwhile
-        config = replace(config, acquisition="margin")
-    batch = selection.acquire(config, open_items, tuple(views), more, state.iteration, pool.train)
-    return requests.batch(state, Purpose.TRAIN, np.concatenate([early, batch]), pool)
+    return requests.next_batch(state, answer.pool, views)
 
 
 # --- lines 20-24: promise, label S by machine, the rest by hand -------------------------------
@@ -180,8 +170,22 @@ def _finish(state: McalState, pool: Pool, look: measuring.Look, present: Present
         return _store(state, *auditing.estimated(state, pool, look, present))
     begun = auditing.begin(state, pool, look, present)
     if begun is None:
-        return _finish_by_hand(state, pool, f"{state.stop_reason}, and {auditing.NOTHING}")
+        return _nothing_certified(state, pool, look.model.scores)
     return _ask_audit(replace(state, audit=begun, attempts=begun.attempt), pool, look.model.scores)
+
+
+def _nothing_certified(state: McalState, pool: Pool, scores: Scores) -> Step:
+    """Let people label the rest, or as much of it as the budget pays for."""
+    within = None if auditing.is_forced(state) else measuring.within_budget(state, pool, scores)
+    if within is None:
+        return _finish_by_hand(state, pool, f"{state.stop_reason}, and {auditing.NOTHING}")
+    look, present = within
+    begun = auditing.begin(state, pool, look, present)
+    if begun is None:
+        return _finish_by_hand(state, pool, f"{state.stop_reason}, and {auditing.NOTHING}")
+    reason = f"{state.stop_reason}, and {auditing.UNPAID}"
+    state = replace(state, audit=begun, attempts=begun.attempt, stop_reason=reason)
+    return _ask_audit(state, pool, scores)
 
 
 def _ask_audit(state: McalState, pool: Pool, scores: Scores) -> Step:
@@ -195,12 +199,15 @@ def _after_audit(state: McalState, answer: Labelled) -> Step:
     state = auditing.judged(measuring.paid(state, pool), pool, scores)
     if not auditing.over(state):
         return _ask_audit(state, pool, scores)
-    if auditing.try_again(state):
+    if auditing.try_again(state) and auditing.may_go_on(state, pool, scores):
         leaving = auditing.leaving(state, pool, scores)
         return requests.labels(
             state, "unfreeze", Purpose.TRAIN, buy=requests.NOTHING, train=leaving
         )
-    return _store(state, *auditing.certified(state, pool, scores))
+    items, scores, promise, pool = auditing.certified(state, pool, scores)
+    if len(items) == 0 or not (auditing.is_forced(state) or auditing.pays_for(state, pool, items)):
+        return _nothing_certified(state, pool, scores)
+    return _store(state, items, scores, promise, pool)
 
 
 def _after_unfreeze(state: McalState, answer: Labelled) -> Step:
@@ -214,12 +221,12 @@ def _after_unfreeze(state: McalState, answer: Labelled) -> Step:
     if changed:
         return _plan_again(state, pool, scores)
     state = replace(state, audit=None, stop_reason="")
-    if state.config.acquisition == "k_center" and scores.features is None:
+    if not acquisitions.can_use(state.config.acquisition, scores):
         early = np.flatnonzero(pool.ahead).astype(np.int64)
         if len(early):
             return requests.batch(state, Purpose.TRAIN, early, pool)
         return _train(state, answer)  # the audited images are the batch
-    return _ask_more(state, pool, [scores])
+    return requests.next_batch(state, pool, [scores])
 
 
 def _plan_again(state: McalState, pool: Pool, scores: Scores) -> Step:
@@ -229,7 +236,7 @@ def _plan_again(state: McalState, pool: Pool, scores: Scores) -> Step:
     state = replace(state, plan=made.plan, stop_reason=made.reason, delta=made.delta)
     if made.reason:
         return _finish(state, pool, look, made.present)
-    return _ask_more(replace(state, audit=None, stop_reason=""), pool, [scores])
+    return requests.next_batch(replace(state, audit=None, stop_reason=""), pool, [scores])
 
 
 def _store(
@@ -241,7 +248,11 @@ def _store(
 
 
 def _finish_by_hand(state: McalState, pool: Pool, reason: str) -> Step:
+    """Ask people for all that has no label: images that wait to join, too, for no step follows."""
     state = replace(state, stop_reason=reason)
+    if steering.waits_for_images(state):
+        grown = replace(state.config, n=state.coming)
+        state, pool = replace(state, config=grown, audit=None), pool.extended(state.coming)
     return _ask_residual(state, pool, machine=np.zeros(len(pool.labels), dtype=np.bool_))
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mcal_engine import costs, guarantees, planner, race, rules, selection
+from mcal_engine import (
+    budgets,
+    costs,
+    guarantees,
+    planner,
+    race,
+    rules,
+    selection,
+    situation,
+    stopping,
+)
 from mcal_engine.types import (
     IterationRecord,
     Labelled,
@@ -27,6 +37,10 @@ class Look:
     model: Measured
     judged: guarantees.Candidates
     now: planner.Situation
+
+
+Within = tuple[Look, planner.Present]
+"""(the last training's view, what the budget leaves to the machine)"""
 
 
 def paid(state: McalState, pool: Pool) -> McalState:
@@ -62,7 +76,9 @@ def look_again(state: McalState, pool: Pool, scores: Scores) -> Look:
     last = records[-1]
     model = Measured(last.arch, scores, last.train_seconds, last.score_seconds, last.samples_shown)
     record = replace(_record(state, pool, model, records[:-1]), number=last.number)
-    return _look(state, pool, model, (*records[:-1], record))
+    found = _look(state, pool, model, (*records[:-1], record))
+    others = (tuple(r for r in state.records if r.arch == arch) for arch in state.live[1:])
+    return replace(found, now=replace(found.now, along=tuple(filter(None, others))))
 
 
 def _look(
@@ -82,6 +98,7 @@ def _look(
         trained=last.train_size,
         marked=int((pool.test & ~pool.excluded).sum()),
         ahead=int((pool.ahead & ~pool.excluded).sum()),
+        checked=int((pool.remainder & (pool.labels >= 0)).sum()),
         spent=state.spent_compute + repriced,
         walk=walk,
         attempts=state.attempts,
@@ -149,7 +166,9 @@ def decided(state: McalState, looks: dict[str, Look]) -> tuple[McalState, rules.
     chances = race.standings(totals)
     rounds = min(len(look.now.records) for look in looks.values())
     live = race.survivors(totals, rounds)
-    made = rules.decide(looks[live[0]].now, state, weighed[live[0]])
+    others = tuple(looks[arch].now.records for arch in live[1:])
+    leader = replace(looks[live[0]].now, along=others)
+    made = rules.decide(leader, state, weighed[live[0]])
     records = [
         judged(looks[arch].now.records[-1], weighed[arch], made, chances[arch])
         for arch in (*live, *(arch for arch in looks if arch not in live))
@@ -163,8 +182,21 @@ def decided(state: McalState, looks: dict[str, Look]) -> tuple[McalState, rules.
         stop_reason=made.reason,
         delta=made.delta,
         live=live,
+        entering=(*state.entering, *_joining(state, looks, leader, made)),
     )
     return state, made
+
+
+def _joining(
+    state: McalState, looks: dict[str, Look], leader: planner.Situation, made: rules.Decision
+) -> tuple[str, ...]:
+    """Return who trains from the next training on because it could now pay for itself."""
+    if made.reason:
+        return ()
+    records = (*state.records, *(look.now.records[-1] for look in looks.values()))
+    expected = [made.present.cost, *([made.plan.c_star.value] if made.plan else [])]
+    found = race.joining(state.config, records, leader, made.delta, min(expected))
+    return tuple(arch for arch in found if arch not in state.entering)
 
 
 def past(record: IterationRecord) -> IterationRecord:
@@ -182,4 +214,27 @@ def missing_marks(state: McalState, pool: Pool) -> int:
     rounds = 0 if state.plan is None else state.plan.steps
     if rounds < 2 or left * 3 >= full * 2:
         return 0
-    return min(full - left, int(pool.remainder.sum()))
+    return min(full - left, int(pool.remainder.sum()), _affordable_marks(state, pool))
+
+
+def _affordable_marks(state: McalState, pool: Pool) -> int:
+    """Return how many marks the budget pays for beside the next training."""
+    return int(min(budgets.room(state, pool), state.config.n))
+
+
+def may_train_on(state: McalState, pool: Pool, scores: Scores, delta: int) -> bool:
+    """Tell whether the budget pays for this batch and one more training."""
+    return rules.affordable(look_again(state, pool, scores).now, delta)
+
+
+def within_budget(state: McalState, pool: Pool, scores: Scores) -> Within | None:
+    """Return the view of the last training once more, and the set that the money leaves.
+
+    None where people can label everything within the budget, or there is none.
+    """
+    budget = state.config.target.budget
+    if budget is None or budgets.pays(state, int((~pool.excluded).sum())):
+        return None
+    seen = look_again(state, pool, scores)
+    found = stopping.forced(seen.now, situation.fitted(seen.now), budget)
+    return None if found is None or found.wanted == 0 else (seen, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -49,15 +49,22 @@ def write_labels(path: Path, driver: simulate.Driver, class_names: Sequence[str]
     An image without any label has empty cells. Raises `EngineError`.
     """
     labels = np.where(driver.machine, driver.machine_labels, driver.labels)
+    rows: list[tuple[object, ...]] = []
+    for item, (label, machine) in enumerate(zip(labels, driver.machine, strict=True)):
+        known = (class_names[label], label, "machine" if machine else "human")
+        rows.append((item + 1, *(known if label >= 0 else ("", "", ""))))
+    write_rows(path, COLUMNS, rows)
 
-    def rows(file: TextIO) -> None:
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file with this head. Raises `EngineError`."""
+
+    def write(file: TextIO) -> None:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for item, (label, machine) in enumerate(zip(labels, driver.machine, strict=True)):
-            known = (class_names[label], label, "machine" if machine else "human")
-            writer.writerow((item + 1, *(known if label >= 0 else ("", "", ""))))
+        writer.writerow(columns)
+        writer.writerows(rows)
 
-    _written(path, rows)
+    _written(path, write)
 
 
 def _written(path: Path, write: Callable[[TextIO], object]) -> None:

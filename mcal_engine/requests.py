@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mcal_engine import auditing
+from mcal_engine import acquisitions, auditing, selection
 from mcal_engine.types import (
     IntArray,
     LabelRequest,
@@ -38,6 +38,21 @@ def batch(state: McalState, purpose: Purpose, items: IntArray, pool: Pool) -> St
     buy = items[(pool.labels[items] < 0) & ~pool.excluded[items]]
     phase = "seed" if purpose is Purpose.SEED else "label"
     return labels(state, phase, purpose, buy=buy, train=items)
+
+
+def next_batch(state: McalState, pool: Pool, views: list[Scores]) -> Step:
+    """Ask for the batch that M(.) ranks first, by the mean rank over the live candidates.
+
+    What people were asked for ahead joins B with it, and counts in its size.
+    """
+    early = np.flatnonzero(pool.ahead).astype(np.int64)
+    open_items = np.flatnonzero(~pool.train & ~pool.ahead & ~pool.excluded).astype(np.int64)
+    more = max(state.delta - int((pool.ahead & ~pool.excluded).sum()), 0)
+    config = state.config
+    if not acquisitions.can_use(config.acquisition, *views):  # chosen meanwhile
+        config = replace(config, acquisition="margin")
+    chosen = selection.acquire(config, open_items, tuple(views), more, state.iteration, pool.train)
+    return batch(state, Purpose.TRAIN, np.concatenate([early, chosen]), pool)
 
 
 def labels(

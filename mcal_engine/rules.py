@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mcal_engine import curves, planner, sentences, situation
+from mcal_engine import budgets, curves, planner, sentences, situation
 from mcal_engine.planner import WORTHWHILE, Present, Situation, Weighed
 from mcal_engine.sentences import Facts
 from mcal_engine.types import McalState, Plan
@@ -225,10 +225,16 @@ def _within_budget(now: Situation, delta: int) -> int:
 
 
 def affordable(now: Situation, delta: int) -> bool:
-    """Tell whether the budget pays for this batch and its training (True without a budget)."""
+    """Tell whether the budget pays for this batch and its training (True without a budget).
+
+    What was labelled ahead joins B with the batch, however small that is.
+    """
     budget = now.config.target.budget
-    labels = (now.trained + now.marked + delta) * now.price
-    return budget is None or labels + _after_next_run(now, delta) <= budget
+    if budget is None:
+        return True
+    size = now.trained + now.checked + max(delta, now.ahead)
+    compute = now.spent + budgets.SLACK * (situation.next_runs(now, size) - now.spent)
+    return (size + now.marked) * now.price + compute <= budget
 
 
 def _after_next_run(now: Situation, delta: int) -> float:

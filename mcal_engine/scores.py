@@ -108,7 +108,16 @@ def uncertainties(weights: AnyFloats) -> Uncertainties:
         total = others + tops
         margin, least = (others + rest.max(axis=1)) / total, others / total
         entropy = _entropy(rest, tops / total, least, total)
-    return Uncertainties(top.astype(np.uint16), _narrow(margin), _narrow(least), _narrow(entropy))
+    return Uncertainties(top.astype(np.uint16), narrow(margin), narrow(least), narrow(entropy))
+
+
+def entropies(weights: AnyFloats) -> FloatArray:
+    """Return only the entropy in nats of non-negative weights [n, C], unrounded float64."""
+    _, tops, rest = _apart(weights.astype(np.float64, copy=False))
+    others = rest.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = others + tops
+        return np.asarray(_entropy(rest, tops / total, others / total, total), dtype=np.float64)
 
 
 def margin_uncertainty(weights: AnyFloats) -> tuple[NDArray[np.uint16], Floats32]:
@@ -117,7 +126,7 @@ def margin_uncertainty(weights: AnyFloats) -> tuple[NDArray[np.uint16], Floats32
     others = rest.sum(axis=1)
     with np.errstate(invalid="ignore"):
         margin = (others + rest.max(axis=1)) / (others + tops)
-    return top.astype(np.uint16), _narrow(margin)
+    return top.astype(np.uint16), narrow(margin)
 
 
 def _apart(weights: AnyFloats) -> tuple[NDArray[np.intp], AnyFloats, AnyFloats]:
@@ -142,7 +151,7 @@ def _entropy(rest: AnyFloats, first: AnyFloats, others: AnyFloats, total: AnyFlo
     return np.asarray(-(logs.sum(axis=1) + first * np.log1p(-others)))
 
 
-def _narrow(values: AnyFloats) -> Floats32:
-    """Round to float32; a positive figure must not become a tie at zero."""
+def narrow(values: AnyFloats) -> Floats32:
+    """Round to float32; a positive figure does not become a tie at zero."""
     tiny = np.finfo(np.float32).tiny
     return np.where(values > 0, np.maximum(values, tiny), values).astype(np.float32)

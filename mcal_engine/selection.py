@@ -55,7 +55,9 @@ def test_size(config: RunConfig) -> int:
 
 
 def seed_size(config: RunConfig) -> int:
-    """Return |B_0|: the share of N, at least 6 images per class expected."""
+    """Return |B_0|: as many as asked for, else the share of N, 6 per class expected at least."""
+    if config.first is not None:
+        return config.first
     return max(round(config.seed_share * config.n), 6 * config.classes)
 
 
@@ -107,7 +109,7 @@ def acquire(
     n, key = len(views[0].pred), f"{config.seed}:batch:{iteration}"
     count = min(delta, len(candidates))
     blind = round(config.random_share * count)
-    field = Field(candidates, views, _mask(n, train), key)
+    field = Field(candidates, views, _mask(n, train), key, config.weighing)
     first = count - blind
     ranked = ACQUISITIONS[config.acquisition](field, first) if first else candidates[:0]
     rest = candidates[~_mask(n, ranked)[candidates]]

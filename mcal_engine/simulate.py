@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mcal_engine import ahead, mcal
+from mcal_engine import ahead, candidates, mcal
 from mcal_engine.errors import EngineError
-from mcal_engine.learner import Learner
+from mcal_engine.learner import Earlier, Learner
 from mcal_engine.types import (
     Answer,
     BoolArray,
@@ -105,6 +105,9 @@ class Driver:
         self.labels = np.full(config.n, -1, dtype=np.int64)
         self.machine_labels = np.full(config.n, -1, dtype=np.int64)
         self.scores: dict[str, Scores] = {}  # of the last training, by model
+        self.earlier: dict[
+            str, Earlier
+        ] = {}  # the last model of each candidate that learns from it
         self.commitments: list[dict[str, object]] = []  # one per audit, before its first label
         self.certificate: dict[str, object] = {}  # in full; the state keeps it without its lists
 
@@ -152,6 +155,8 @@ class Driver:
     def _label_ahead(self, request: TrainRequest) -> None:
         """People work while the machine trains, in an order that is blind to the marks."""
         views, most = list(self.scores.values()), 2 * self.label_ahead
+        if request.ahead is not None:
+            most = min(most, request.ahead)
         order = ahead.asking_order(self.config, self.pool(), views, most, request.iteration)
         asked = np.flatnonzero(self.labels[order] < 0)
         done, on_screen = asked[: self.label_ahead], asked[: self.label_ahead + 1]
@@ -162,14 +167,19 @@ class Driver:
 
     def _measured(self, request: TrainRequest, arch: str) -> Measured:
         items = np.flatnonzero(self.train & ~self.excluded).astype(np.int64)
+        earlier = self.earlier.get(arch)
         model = self.learner.train_and_score(
             items,
             self.labels[items],
             seed=request.seed,
             arch=arch,
             features=request.features and arch == request.archs[0],
+            earlier=earlier,
         )
         self.scores[model.scores.model] = model.scores
+        if candidates.learns_from_itself(arch):
+            count = 1 if earlier is None else earlier.round + 1
+            self.earlier[arch] = Earlier(model.scores, items, count)
         return Measured(
             arch,
             model.scores,

@@ -18,7 +18,8 @@ class Situation:
     asked for while the training ran (they join B next, or stay people's), `spent` the compute
     paid so far for all architectures. `walk` is what certificate B or a paper mode would
     accept now. `attempts` are audits begun, `live` the architectures compared on T, `device` the
-    kind of device that trains.
+    kind of device that trains. `checked` images have a label that an audit asked for and are in
+    neither B nor T; `along` are the trainings of the other candidates that go on.
     """
 
     config: RunConfig
@@ -32,6 +33,8 @@ class Situation:
     live: int = 1
     device: str = ""
     ahead: int = 0
+    checked: int = 0
+    along: tuple[tuple[IterationRecord, ...], ...] = ()
 
     @property
     def price(self) -> float:
@@ -82,6 +85,17 @@ def fitted(now: Situation) -> curves.Curves:
     points = curves.points_of(now.records, now.n, config.classes, ranking)
     early = len(now.records) < curves.MIN_POINTS
     return curves.fit(points, config.seed, CurveModel.LAST_VALUE if early else config.curves)
+
+
+def next_runs(now: Situation, size: float) -> float:
+    """Return compute dollars, spent and planned, once all who race have trained on `size` images."""
+    at = np.array([float(size)])
+    seconds = sum(
+        float(costs.fit_compute(records, now.config.cost_model).seconds(at)[0])
+        for records in now.along
+    )
+    price = costs.compute_dollars(1.0, now.config.prices, now.device)
+    return float(compute_to(now, at, 1)[0]) + seconds * price
 
 
 def compute_to(now: Situation, grid: FloatArray, steps: int) -> FloatArray:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mcal_engine import auditing, requests, selection
+from mcal_engine import auditing, race, requests, selection
 from mcal_engine.errors import InvalidAnswerError
 from mcal_engine.requests import Step
 from mcal_engine.types import (
@@ -67,7 +67,7 @@ def reconfigure(state: McalState, **methods: Any) -> McalState:
         raise InvalidAnswerError("the model is frozen: its audit or the end is going on")
     config = replace(state.config, **methods)
     validate(config)
-    added = tuple(a for a in config.archs if a not in state.config.archs)
+    added = tuple(a for a in race.starters(config) if a not in state.config.archs)
     entering = (*(a for a in state.entering if a in config.archs), *added)
     return replace(state, config=config, entering=entering, stop_votes=0)
 
@@ -143,6 +143,17 @@ def coming(state: McalState, n: int) -> McalState:
     if state.phase in ENDING:
         raise InvalidAnswerError("the machine labels are already chosen: open the run again first")
     return replace(_ended(state, auditing.GREW), coming=n)
+
+
+def going(state: McalState, n: int) -> McalState:
+    """Return the state whose waiting images from number `n` on were taken out again.
+
+    An audit that ended for them does not begin anew. Raises `InvalidAnswerError` where they have
+    joined the run.
+    """
+    if n < state.config.n:
+        raise InvalidAnswerError("these images are part of the run by now")
+    return replace(state, coming=min(state.coming, n))
 
 
 def waits_for_images(state: McalState) -> bool:
@@ -255,10 +266,16 @@ def _narrowed(record: IterationRecord, share: float) -> IterationRecord:
     """Return what a training showed about the most certain `share` of its remainder.
 
     What is open again is the certain part of what it was. The counts of an earlier model's most
-    certain images stand for it until the next training has measured it; the audit proves.
+    certain images stand for it until the next training has measured it; the audit proves. What
+    people have labelled of it since joins B next, as what was asked for ahead does.
     """
     if share >= 1.0:
         return record
+    remainder = max(1, floor(record.remainder * share))
+    marked = None if record.marked is None else round(record.marked * share)
+    joined = record.remainder - remainder
+    if record.marked is not None and marked is not None:
+        joined += record.marked - marked
     grid = (0.0, *THETAS)
 
     def at(counts: tuple[int, ...]) -> tuple[int, ...]:
@@ -270,8 +287,9 @@ def _narrowed(record: IterationRecord, share: float) -> IterationRecord:
         test_counts=at(record.test_counts),
         test_errors=at(record.test_errors),
         test_size=round(record.test_size * share),
-        remainder=max(1, floor(record.remainder * share)),
-        marked=None if record.marked is None else round(record.marked * share),
+        remainder=remainder,
+        marked=marked,
+        ahead=record.ahead + joined,
         sizes=(),
         stable=False,
     )

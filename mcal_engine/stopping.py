@@ -98,13 +98,13 @@ def _audited(now: Situation, drawn: curves.Curves) -> Present:
     rates = present_rates(now, sizes, drawn)
     allowed = np.floor(delivery.allowed_wrong(now, sizes))
     level = audit.level(now.config.target.alpha, now.attempts + 1)
-    choice = audit.choose(sizes, allowed, rates, now.n, level)
+    needs = audit.expected_labels(rates, sizes, allowed, level)
+    choice = audit.choose(sizes, allowed, rates, now.n, level, needs)
     if choice is None or floor(choice.size) <= 0:
         return _nothing(now)
     size = floor(choice.size)
     wrong = float(rates[:, choice.index].mean()) * size
     found = _present(now, size, int(sizes[choice.index]) - size, wrong / max(now.n, 1))
-    needs = audit.expected_labels(rates, sizes, allowed, level)
     kept = _per_draw(sizes, needs, choice.index)
     kept += choice.size - kept.mean() + found.audit * (1.0 - delivery.audit_luck(len(kept)))
     return replace(found, totals=(now.n - kept) * now.price + now.spent)
@@ -130,10 +130,11 @@ def forced(now: Situation, drawn: curves.Curves, budget: float) -> Present | Non
     if now.price == 0:
         return None
     labels = floor((budget - now.spent) / now.price + 1e-9)  # of all n images, those paid already
-    size = min(max(now.n - labels, 0), now.remainder)
-    left = max(labels - now.trained - now.ahead - now.marked, 0)
+    unlabelled = max(now.remainder - now.checked, 0)
+    size = min(max(now.n - labels, 0), unlabelled)
+    left = max(labels - now.trained - now.ahead - now.marked - now.checked, 0)
     tried = min(round(AUDIT_SHARE * left), MOST_AUDITED) if now.audited else 0
-    wanted = min(size + tried, now.remainder)
+    wanted = min(size + tried, unlabelled)
     rates = present_rates(now, np.array([float(max(wanted, 1))]), drawn)
     found = _present(now, size, wanted - size, float(rates.mean()) * size / max(now.n, 1))
     return replace(found, forced=True)

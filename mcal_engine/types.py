@@ -26,6 +26,7 @@ from mcal_engine.errors import InvalidAnswerError
 from mcal_engine.records import Interval, IterationRecord, Plan
 
 __all__ = [
+    "ENSEMBLE_MEASURES",
     "MEASURES",
     "THETAS",
     "Answer",
@@ -132,6 +133,9 @@ class Scores:
     `pred` uint16 [N]; `uncertainty` = 1 - margin, `least` = 1 - top probability and `entropy` in
     nats are float32 [N], computed from the small probabilities so that they do not tie near zero.
     `features` are float16 [N, d] of the last hidden layer, only where a request asks for them.
+    Of an ensemble all but the features (its last member's) are of the members' mean; `mutual`
+    (mutual information, nats) and `variation` (the share of members outside the largest camp),
+    float32 [N], say how far its members disagree and are None for a single model.
     """
 
     pred: NDArray[np.uint16]
@@ -140,21 +144,31 @@ class Scores:
     least: NDArray[np.float32] | None = None
     entropy: NDArray[np.float32] | None = None
     features: NDArray[np.float16] | None = None
+    mutual: NDArray[np.float32] | None = None
+    variation: NDArray[np.float32] | None = None
 
     def by(self, measure: str) -> NDArray[np.float32]:
-        """Return the uncertainty [N] under a measure of `MEASURES`: higher is less certain.
+        """Return the uncertainty [N] under one of all measures: higher is less certain.
 
         Raises `InvalidAnswerError` where the learner did not report this measure.
         """
-        found = {"margin": self.uncertainty, "least_confidence": self.least}.get(
-            measure, self.entropy
-        )
+        found = {
+            "margin": self.uncertainty,
+            "least_confidence": self.least,
+            "entropy": self.entropy,
+            "mutual_information": self.mutual,
+            "variation_ratios": self.variation,
+        }.get(measure)
         if found is None:
             raise InvalidAnswerError(f"the training reported no {measure} scores")
         return found
 
 
 MEASURES = ("margin", "least_confidence", "entropy")
+"""What every model reports; L(.) is one of these, of an ensemble on the members' mean."""
+
+ENSEMBLE_MEASURES = ("mutual_information", "variation_ratios")
+"""What only an ensemble of two members or more has (Chitta et al., Eq. 4 and 5)."""
 
 
 # --- requests: what the engine wants next --------------------------------------------------
@@ -185,6 +199,7 @@ class TrainRequest:
     """Train fresh weights of each architecture on all of B, then score every image of X.
 
     `features`: M(.) needs the last hidden layer's output of the first architecture as well.
+    `ahead`: the images that people may be asked for meanwhile, None without a limit.
     """
 
     id: str
@@ -192,6 +207,7 @@ class TrainRequest:
     archs: tuple[str, ...]
     seed: int
     features: bool = False
+    ahead: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,17 @@ from math import inf, isfinite
 
 import numpy as np
 
-from mcal_engine import selection
+from mcal_engine import candidates, selection, training
 from mcal_engine.errors import InvalidAnswerError, InvalidConfigError
-from mcal_engine.types import MEASURES, Criterion, Measured, Pool, RunConfig, Trained
+from mcal_engine.types import (
+    ENSEMBLE_MEASURES,
+    MEASURES,
+    Criterion,
+    Measured,
+    Pool,
+    RunConfig,
+    Trained,
+)
 
 ROUNDING = 1e-9  # of sums in floats
 
@@ -18,6 +26,7 @@ def validate(config: RunConfig) -> None:
     for wrong, message in _complaints(config):
         if wrong:
             raise InvalidConfigError(message)
+    training.checked(config.training)
 
 
 def _complaints(config: RunConfig) -> list[tuple[bool, str]]:
@@ -54,6 +63,7 @@ def _about_pool(config: RunConfig) -> list[tuple[bool, str]]:
         (not 0 < config.test_share < 1, "the share of test images must lie in (0, 1)"),
         (not 0 < config.seed_share < 1, "the share of first labels must lie in (0, 1)"),
         (not 0 <= config.random_share <= 1, "the random share of a batch must lie in [0, 1]"),
+        (config.first is not None and config.first < 1, "at least one first label is needed"),
         (config.max_rounds < 1, "at least one round is needed"),
         (delta is not None and delta < 1, "a fixed batch must hold at least one image"),
         (config.n < max(needed, 10), f"{config.n} images are too few: {needed} are needed first"),
@@ -62,13 +72,34 @@ def _about_pool(config: RunConfig) -> list[tuple[bool, str]]:
 
 def _about_methods(config: RunConfig) -> list[tuple[bool, str]]:
     names = ", ".join(sorted(selection.ACQUISITIONS))
-    doubled = len(set(config.archs)) < len(config.archs)
+    doubled = len(set(map(_spelled, config.archs))) < len(config.archs)
     return [
         (config.acquisition not in selection.ACQUISITIONS, f"acquisition must be one of: {names}"),
         (config.confidence not in MEASURES, f"confidence must be one of: {', '.join(MEASURES)}"),
         (not all(config.archs), "an architecture must have a name"),
         (doubled, "an architecture cannot race with itself"),
+        (bool(alone := _without_members(config)), _needs_members(config.acquisition, alone)),
     ]
+
+
+def _spelled(name: str) -> str:
+    """Return the one spelling of a candidate. Raises `InvalidConfigError` for one of no sense."""
+    return candidates.canonical(name) if "+" in name else name
+
+
+def _without_members(config: RunConfig) -> list[str]:
+    """Return the candidates whose disagreement M(.) would ask for in vain: they are one network."""
+    if config.acquisition not in ENSEMBLE_MEASURES:
+        return []
+    return [name for name in config.archs if not candidates.is_ensemble(name)]
+
+
+def _needs_members(acquisition: str, alone: list[str]) -> str:
+    return (
+        f"{acquisition} is how far the members of an ensemble disagree; {', '.join(alone)} has one "
+        "member and would give zero for every image. Name an ensemble, such as "
+        f"{next(iter(alone), '')}+checkpoints=20, or choose another acquisition"
+    )
 
 
 def check_budget(config: RunConfig) -> None:
@@ -112,6 +143,8 @@ def _check_model(config: RunConfig, model: Measured) -> None:
     if len(scores.pred) != config.n:
         raise InvalidAnswerError(f"the training must score all {config.n} images")
     used = {"margin", config.confidence, config.acquisition} & set(MEASURES)
+    if candidates.is_ensemble(model.arch):
+        used |= set(ENSEMBLE_MEASURES)
     views = [scores.by(measure) for measure in sorted(used)]
     if any(len(view) != config.n for view in views):
         raise InvalidAnswerError(f"the training must score all {config.n} images")

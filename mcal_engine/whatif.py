@@ -13,7 +13,19 @@ from math import floor
 
 import numpy as np
 
-from mcal_engine import costs, delivery, guarantees, planner, race, rules, selection, situation
+from mcal_engine import (
+    auditing,
+    charts,
+    costs,
+    delivery,
+    guarantees,
+    measuring,
+    planner,
+    race,
+    rules,
+    selection,
+    situation,
+)
 from mcal_engine.curves import Curves
 from mcal_engine.planner import Present, Situation, Weighed
 from mcal_engine.types import (
@@ -54,7 +66,8 @@ class View:
 class Basis:
     """All that plans are made from after a training; `state` is the run's, without pictures.
 
-    `attempts` are the audits begun when the plan was made; `checking`: one goes on now.
+    `attempts` are the audits that count before the next one: all that began, but for one that goes
+    on and is the plan's own. `checking`: such a one goes on now.
     """
 
     state: McalState
@@ -129,9 +142,18 @@ def basis(state: McalState, device: str = "") -> Basis | None:
     if not live:
         return None
     views = [_view(state, arch, device) for arch in live]
-    checking = state.audit is not None and state.phase == "audit"
-    attempts = state.attempts - (state.audit is not None)
-    return Basis(replace(state, plan=None), tuple(views), attempts, checking)
+    own = _own_audit(state)
+    checking = own and state.phase == "audit"
+    return Basis(replace(state, plan=None), tuple(views), state.attempts - own, checking)
+
+
+def _own_audit(state: McalState) -> bool:
+    """Tell whether an audit is under way, or over, that the last plan led to.
+
+    One that a change, new images or a stop taken back has ended counts as an attempt: the next
+    plan is made with the smaller share of alpha that is left.
+    """
+    return state.audit is not None and state.audit.ended not in auditing.REPLANNED
 
 
 def _view(state: McalState, arch: str, device: str) -> View:
@@ -146,7 +168,7 @@ def _view(state: McalState, arch: str, device: str) -> View:
         trained=last.train_size,
         marked=marked,
         spent=0.0,
-        live=len(state.config.archs),
+        live=measuring.compared(state),
         device=device,
         ahead=last.ahead,
     )
@@ -168,8 +190,24 @@ def answer(known: Basis, asked: Asked | None = None) -> Answer:
 
     Raises `InvalidConfigError` for settings that make no sense.
     """
+    return _told(known, _asked(known, known.asked if asked is None else asked))
+
+
+def present(known: Basis) -> tuple[Answer, Plan | None]:
+    """Return the answer under the run's own settings, and its plan with all that pages draw.
+
+    The plan is the run's own, to the cent, as long as nothing has changed since its last training;
+    after a change it is what the next plan would be if nothing more was measured.
+    """
+    made = _asked(known, known.asked)
+    plan = made.plan
+    if plan is not None and plan.grid_b:
+        plan = charts.with_curves(plan, made.now, made.drawn)
+    return _told(known, made), plan
+
+
+def _asked(known: Basis, asked: Asked) -> _Made:
     own = known.asked
-    asked = own if asked is None else asked
     config = replace(known.state.config, prices=asked.prices, target=asked.target)
     validate(config)
     begun = known.attempts + int(known.checking and asked.target != own.target)
@@ -177,15 +215,16 @@ def answer(known: Basis, asked: Asked | None = None) -> Answer:
     drawn = {view.arch: view.drawn for view in known.views}
     weighed = {arch: planner.weigh(now, drawn[arch]) for arch, now in looks.items()}
     first = race.leader({arch: found.totals for arch, found in weighed.items()})
-    made = _decided(known.state, looks[first], weighed[first], same=asked == own)
-    return _told(known, looks[first], drawn[first], made, first)
+    view = next(view for view in known.views if view.arch == first)
+    view = replace(view, now=looks[first])
+    return _decided(known.state, view, weighed[first], same=asked == own)
 
 
 def _posed(state: McalState, view: View, config: RunConfig, attempts: int) -> Situation:
     """Put the view under other settings. Sunk money is never valued again, as in `measuring`."""
     walk = guarantees.EMPTY
     if not guarantees.is_audited(config.target):
-        walk = guarantees.walk(view.counted, config.target, len(config.archs))
+        walk = guarantees.walk(view.counted, config.target, view.now.live)
     repriced = state.spent_labels - state.bought * config.prices.label
     spent = state.spent_compute + repriced
     return replace(view.now, config=config, spent=spent, walk=walk, attempts=attempts)
@@ -193,29 +232,32 @@ def _posed(state: McalState, view: View, config: RunConfig, attempts: int) -> Si
 
 @dataclass(frozen=True)
 class _Made:
+    arch: str
+    now: Situation
+    drawn: Curves
     weighed: Weighed
     plan: Plan | None
     sentence: str
     facts: dict[str, str | float]
 
 
-def _decided(state: McalState, now: Situation, weighed: Weighed, *, same: bool) -> _Made:
+def _decided(state: McalState, view: View, weighed: Weighed, *, same: bool) -> _Made:
     """Let the rules decide as after the last training; a change takes back a vote to stop."""
     before = replace(state, plan=state.previous_plan, stop_votes=0)
-    made = rules.decide(now, before, weighed)
-    last = now.records[-1]
+    made = rules.decide(view.now, before, weighed)
+    last, known = view.now.records[-1], (view.arch, view.now, view.drawn, weighed, made.plan)
     if same and last.decision:
-        return _Made(weighed, made.plan, last.decision, last.because)
-    return _Made(weighed, made.plan, made.sentence, made.facts)
+        return _Made(*known, last.decision, last.because)
+    return _Made(*known, made.sentence, made.facts)
 
 
-def _told(known: Basis, now: Situation, drawn: Curves, made: _Made, arch: str) -> Answer:
-    plan, stop, weighed = made.plan, made.weighed.present, made.weighed
-    machine, error = _delivered(now, drawn, plan, weighed)
+def _told(known: Basis, made: _Made) -> Answer:
+    now, plan, stop, weighed = made.now, made.plan, made.weighed.present, made.weighed
+    machine, error = _delivered(now, made.drawn, plan, weighed)
     size = floor(machine.value)
     forced = weighed.forced or (plan is None and stop.forced)  # else only stopping now is
     return Answer(
-        arch=arch,
+        arch=made.arch,
         human_only=planner.human_only_cost(now.config, now.n)
         + known.state.spent_labels
         - known.state.bought * now.price,

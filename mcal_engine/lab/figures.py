@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0b6e99", "#d1495b", "#5b8c5a", "#8e6c8a", "#c98b2b", "#3d405b", "#7a7a7a")
+MARKS = "osD^v"  # where there are more lines than colours
+INSIDE = 5  # names that find room within the axes; more of them stand beside, where no point is
 MARKED = 40  # points of a line; one of more is a curve and has no marks
 SIZE = (6.4, 4.0)  # inches, of one panel
 STYLE: dict[str, Any] = {
@@ -108,10 +110,10 @@ def _draw(panels: Sequence[Panel]) -> Figure:
 
 
 def _fill(axes: Axes, panel: Panel) -> None:
-    for colour, line in zip(_colours(len(panel.lines)), panel.lines, strict=True):
+    for colour, mark, line in zip(*_looks(len(panel.lines)), panel.lines, strict=True):
         style = "none" if line.dots else "--" if line.dashed else "-"
-        mark = "o" if len(line.x) <= MARKED else ""
-        axes.plot(line.x, line.y, color=colour, linestyle=style, marker=mark, label=line.label)
+        point = mark if len(line.x) <= MARKED else ""
+        axes.plot(line.x, line.y, color=colour, linestyle=style, marker=point, label=line.label)
         if line.low and line.high:
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
     for k, level in enumerate(panel.levels):
@@ -124,9 +126,19 @@ def _fill(axes: Axes, panel: Panel) -> None:
         axes.set_yscale("log")
     elif panel.from_zero:
         axes.set_ylim(bottom=0)
-    if panel.lines or panel.levels:
+    _name(axes, len(panel.lines) + len(panel.levels))
+
+
+def _name(axes: Axes, count: int) -> None:
+    """Add the legend: within the axes where it covers little, beside them where it is long."""
+    if count > INSIDE:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    elif count:
         axes.legend()
 
 
-def _colours(count: int) -> list[str]:
-    return [COLOURS[k % len(COLOURS)] for k in range(count)]
+def _looks(count: int) -> tuple[list[str], list[str]]:
+    """Return a colour and a mark for each of so many lines, no two alike while there are any."""
+    each = range(count)
+    colours = [COLOURS[k % len(COLOURS)] for k in each]
+    return colours, [MARKS[k // len(COLOURS) % len(MARKS)] for k in each]

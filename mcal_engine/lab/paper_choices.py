@@ -32,7 +32,7 @@ from mcal_engine.lab.paper_tables import medians, replayed
 from mcal_engine.lab.recording import Round
 from mcal_engine.lab.tables import per_cent, table
 from mcal_engine.lab.truth import machine_share, pool_at
-from mcal_engine.types import FloatArray, RunConfig
+from mcal_engine.types import MEASURES, FloatArray, RunConfig
 
 ACQUISITIONS = ("margin", "entropy", "least_confidence", "k_center", "random")
 WORTH = ("margin", "random")  # M(.) with and without active learning
@@ -64,7 +64,7 @@ def _rankings(run: Run, options: argparse.Namespace) -> list[Result]:
     config = run.config(options)
     taken = _nearest(run, numbers.FIG_5_TRAIN_SIZE)
     found = []
-    for measure in taken.take(config.arch).measures:
+    for measure in (one for one in MEASURES if one in taken.take(config.arch).measures):
         under = _under(config, measure)
         right = ranked_right(run, under, taken.number)
         found.append(

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from mcal_engine import datasets
+from mcal_engine import candidates, datasets
 from mcal_engine.errors import DataError, EngineError
 from mcal_engine.lab import labels
 from mcal_engine.lab.recorder import Job, hardware, record
@@ -64,7 +64,8 @@ def _record(options: argparse.Namespace) -> None:
 
     changed = recipe_changes(options.recipe)
     data = datasets.load(options.data, limit=options.limit, seed=options.seed)
-    usual = suited(options.arch.split(",")[0], channels=data.images.shape[3])
+    first = candidates.parse(options.arch.split(",")[0])
+    usual = suited(first.net, channels=data.images.shape[3])
     try:
         recipe = replace(usual, **changed)
     except TypeError as error:

@@ -18,12 +18,20 @@ from pathlib import Path
 
 import numpy as np
 
-from mcal_engine import selection
+from mcal_engine import candidates, selection
+from mcal_engine.acquisitions import NEEDS_FEATURES
 from mcal_engine.errors import DataError
 from mcal_engine.lab import recording
 from mcal_engine.lab.recording import About, Recording, Round, take_of
 from mcal_engine.learner import Learner
-from mcal_engine.types import IntArray, Prices, RunConfig, Scores, Target
+from mcal_engine.types import (
+    ENSEMBLE_MEASURES,
+    IntArray,
+    Prices,
+    RunConfig,
+    Scores,
+    Target,
+)
 from mcal_engine.vision.files import write_bytes
 
 Watcher = Callable[[Round], None]
@@ -133,6 +141,9 @@ def _check(job: Job) -> None:
     if job.acquisition not in selection.ACQUISITIONS:
         known = ", ".join(sorted(selection.ACQUISITIONS))
         raise DataError(f"there is no acquisition {job.acquisition!r}; there is: {known}")
+    alone = [arch for arch in job.archs if not candidates.is_ensemble(arch)]
+    if job.acquisition in ENSEMBLE_MEASURES and alone:
+        raise DataError(f"{job.acquisition} needs ensembles; {', '.join(alone)} has one member")
     if job.given is not None and job.given.shape != job.truth.shape:
         raise DataError(f"{job.given.shape} given labels do not go with {n} images")
 
@@ -212,7 +223,7 @@ def _train(made: Recording, job: Job, learner: Learner) -> tuple[Round, tuple[Sc
 
 
 def _needs_features(job: Job) -> bool:
-    return job.acquisition == "k_center"
+    return job.acquisition in NEEDS_FEATURES
 
 
 def hardware(device: str) -> dict[str, object]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mcal_engine.errors import DataError
 from mcal_engine.lab.codec import Coded, decode, encode
 from mcal_engine.learner import TrainedModel
-from mcal_engine.types import MEASURES, BoolArray, IntArray, Scores
+from mcal_engine.types import ENSEMBLE_MEASURES, MEASURES, BoolArray, IntArray, Scores
 
 VERSION = 1
 BROKEN = (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile)
@@ -59,7 +59,7 @@ class Take:
     """One architecture's training in one round. Seconds; `device` is its kind."""
 
     pred: NDArray[np.uint16]
-    measures: Mapping[str, Coded]  # by the names of `types.MEASURES`, margin always
+    measures: Mapping[str, Coded]  # by their names in `types`, margin always
     model: str
     train_seconds: float
     score_seconds: float
@@ -81,6 +81,8 @@ def _decoded(take: Take) -> Scores:
         model=take.model,
         least=found.get("least_confidence"),
         entropy=found.get("entropy"),
+        mutual=found.get("mutual_information"),
+        variation=found.get("variation_ratios"),
     )
 
 
@@ -135,10 +137,11 @@ class Recording:
 def take_of(trained: TrainedModel) -> Take:
     """Code what a learner reported; raises `DataError` where a score is not finite."""
     scores = trained.scores
-    given = zip(MEASURES, (scores.uncertainty, scores.least, scores.entropy), strict=True)
+    given = (scores.uncertainty, scores.least, scores.entropy, scores.mutual, scores.variation)
+    named = zip((*MEASURES, *ENSEMBLE_MEASURES), given, strict=True)
     return Take(
         pred=scores.pred,
-        measures={name: encode(values) for name, values in given if values is not None},
+        measures={name: encode(values) for name, values in named if values is not None},
         model=scores.model,
         train_seconds=trained.train_seconds,
         score_seconds=trained.score_seconds,

@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from mcal_engine import mcal, measuring, simulate
+from mcal_engine.acquisitions import NEEDS_FEATURES
 from mcal_engine.errors import DataError
 from mcal_engine.lab.clock import RECORDED, Clock
 from mcal_engine.lab.recording import Recording, digest
-from mcal_engine.learner import TrainedModel
+from mcal_engine.learner import Earlier, TrainedModel
 from mcal_engine.types import (
     Finished,
     IntArray,
@@ -187,6 +188,7 @@ class Player:
         seed: int,
         arch: str,
         features: bool = False,
+        earlier: Earlier | None = None,
     ) -> TrainedModel:
         """Return what was recorded, whatever is asked. Raises `DataError` for an unknown `arch`."""
         return self.clock.told(self.recording.rounds[self.round - 1], arch)
@@ -209,7 +211,7 @@ def _driver(
         raise DataError(f"the recording has {about.n} images of {about.classes} classes")
     if set(config.archs) - set(about.archs):
         raise DataError(f"only {', '.join(about.archs)} was recorded")
-    if config.acquisition == "k_center":
+    if config.acquisition in NEEDS_FEATURES:
         config = replace(config, acquisition="margin")  # its picks are replaced, and need features
     return Replay(config, simulate.Oracle(truth, given), recording, clock)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mcal_engine.lab.recording import About, Recording, Round, Take, digest, take_of
-from mcal_engine.learner import Learner, TrainedModel
+from mcal_engine.learner import Earlier, Learner, TrainedModel
 from mcal_engine.types import IntArray, RunConfig
 
 
@@ -45,10 +45,16 @@ class Tape:
         seed: int,
         arch: str,
         features: bool = False,
+        earlier: Earlier | None = None,
     ) -> TrainedModel:
         """Train and score as the learner behind does; return what is kept of it."""
         trained = self.learner.train_and_score(
-            train_items, train_labels, seed=seed, arch=arch, features=features
+            train_items,
+            train_labels,
+            seed=seed,
+            arch=arch,
+            features=features,
+            earlier=earlier,
         )
         take = take_of(trained)
         self._note(train_items, arch, take)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from mcal_engine.vision.files import write_bytes
 from mcal_engine.vision.nets import build, place
 
 SCHEMA = 1
+HALF_MAX = torch.finfo(torch.float16).max
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,12 @@ class Model:
     normalisation: Normalisation
 
 
-def to_bytes(model: Model) -> bytes:
-    """Return the checkpoint: equal models give equal bytes."""
+def to_bytes(model: Model, *, half: bool = False) -> bytes:
+    """Return the checkpoint: equal models give equal bytes. `half` rounds weights to 16 bits."""
     weights = {
-        name: value.detach().to("cpu", memory_format=torch.contiguous_format)
+        name: (_rounded(value) if half else value)
+        .detach()
+        .to("cpu", memory_format=torch.contiguous_format)
         for name, value in model.net.state_dict().items()
     }
     content = {
@@ -57,6 +62,13 @@ def to_bytes(model: Model) -> bytes:
     return buffer.getvalue()
 
 
+def _rounded(value: torch.Tensor) -> torch.Tensor:
+    """Return float16; what is too large becomes the largest number. Counters stay as they are."""
+    if not value.is_floating_point():
+        return value
+    return value.clamp(-HALF_MAX, HALF_MAX).to(torch.float16)
+
+
 def sha256(model: Model) -> str:
     """Return the SHA-256 of the checkpoint, the name by which scores refer to the model."""
     return hashlib.sha256(to_bytes(model)).hexdigest()
@@ -69,16 +81,52 @@ def save(model: Model, path: Path) -> str:
 
 def load(path: Path, device: torch.device) -> Model:
     """Read a checkpoint without running code from it. Raises `DataError` if it is not one."""
-    try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises a dozen types for a file that is not its own
-        raise DataError(f"{path.name} is not a checkpoint of this program: {error}") from error
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise DataError(f"{path.name} is not a checkpoint of schema {SCHEMA}.")
-    try:
+    return _read(path, path.name, device)
+
+
+def from_bytes(content: bytes, name: str, device: torch.device) -> Model:
+    """Return the model of a checkpoint's bytes, as `load` does; `name` stands in messages."""
+    return _read(io.BytesIO(content), name, device)
+
+
+def load_into(model: Model, content: bytes, name: str) -> None:
+    """Put the weights of another checkpoint, of any precision, into this model's network.
+
+    `name` stands in messages. Raises `DataError` where it is no checkpoint or of another network
+    (class count, image size, architecture).
+    """
+    device = next(model.net.parameters()).device
+    found = _content(io.BytesIO(content), name, device)
+    with _said(name):
+        spec = NetSpec(**found["spec"])
+        if spec != model.spec:
+            raise DataError(f"{name} is of {spec}, not of {model.spec}.")
+        model.net.load_state_dict(found["weights"])
+
+
+def _read(file: Path | io.BytesIO, name: str, device: torch.device) -> Model:
+    content = _content(file, name, device)
+    with _said(name):
         return _rebuilt(content, device)
-    except (KeyError, TypeError, RuntimeError) as error:  # a field or a weight that does not fit
-        raise DataError(f"{path.name} does not fit this program's networks: {error}") from error
+
+
+def _content(file: Path | io.BytesIO, name: str, device: torch.device) -> dict[str, Any]:
+    try:
+        content = torch.load(file, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises a dozen types for a file that is not its own
+        raise DataError(f"{name} is not a checkpoint of this program: {error}") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise DataError(f"{name} is not a checkpoint of schema {SCHEMA}.")
+    return content
+
+
+@contextmanager
+def _said(name: str) -> Iterator[None]:
+    """Say which file has a field or a weight that does not fit."""
+    try:
+        yield
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise DataError(f"{name} does not fit this program's networks: {error}") from error
 
 
 def _rebuilt(content: dict[str, Any], device: torch.device) -> Model:

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import json
-import math
 import resource
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mcal_engine.errors import DataError
+from mcal_engine import training
+from mcal_engine.candidates import parse
+from mcal_engine.errors import DataError, InvalidConfigError
 from mcal_engine.types import Scores
-from mcal_engine.vision import checkpoints
+from mcal_engine.vision import earlier_files
 from mcal_engine.vision.data import Images
 from mcal_engine.vision.device import describe
-from mcal_engine.vision.files import ArrayWriter, array_writer, write_array, write_json
+from mcal_engine.vision.ensemble import Ensemble
+from mcal_engine.vision.files import ArrayWriter, array_writer, write_array
 from mcal_engine.vision.learner import TorchLearner
+from mcal_engine.vision.pretrained import Prior, prior_of
 from mcal_engine.vision.recipes import Recipe, suited
+from mcal_engine.vision.reporter import Reporter
 from mcal_engine.vision.score import Views, half
-from mcal_engine.vision.train import Progress, Trained
+from mcal_engine.vision.train import Trained
 
 SCHEMA = 1
-PROGRESS_SECONDS = 1.0
-ARRAYS = ("pred", "uncertainty", "least", "entropy", "features")
+ARRAYS = ("pred", "uncertainty", "least", "entropy", "features", "mutual", "variation")
 DISPLAY_BYTES = 2**29
 """What pages are shown of a model (probs.npy, features.npy) is kept up to this size per file."""
-
-SCORING_COST = 0.2  # a scored image against a trained one; only for the first guess of the end
-
 
 _T = TypeVar("_T", str, int, bool, dict[str, Any])
 
@@ -55,31 +55,38 @@ class JobRequest:
     display: bool = False
     device: str | None = None
     threads: int | None = None
+    training: dict[str, float] = field(default_factory=dict)
+    earlier: object = None
+    prior: Prior = field(default_factory=Prior)
 
 
 def run_job(folder: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
     """Train and score as request.json says; return what result.json reports.
 
-    Writes progress.json about once a second, then model.pt and the arrays of the scores; with
-    `display` also probs.npy and features.npy, both float16, where they fit into DISPLAY_BYTES.
+    Writes progress.json about once a second, then model.pt (of an ensemble members/ and
+    members.sha256) and the arrays of the scores; with `display` also probs.npy and features.npy, both float16, where they fit into DISPLAY_BYTES.
     Raises `DataError` for a bad request, `TrainingError`, `CancelledError`.
     """
     request = read_request(folder)
     images = _array(request.images, mmap=True)
-    reporter = Reporter(folder / "progress.json", n=len(images))
+    runs = parse(request.arch).seeds
+    reporter = Reporter(folder / "progress.json", n=len(images), runs=runs)
     learner = _learner(request, images, reporter, cancelled)
+    learner.members_in = folder
     trained = learner.train(
         _array(request.train_items),
         _array(request.train_labels),
         seed=request.seed,
         arch=request.arch,
+        earlier=earlier_files.read(folder, request.earlier, len(images)),
     )
-    model_sha256 = checkpoints.save(trained.model, folder / "model.pt")
+    assert learner.fitted is not None
+    model_sha256 = learner.fitted.keep(folder)
     started = time.monotonic()
     with ExitStack() as stack:
         display = _Display(folder, len(images), request, stack)
         scores = learner.score(features=request.features, watch=display.take)
-    score_seconds = time.monotonic() - started
+    score_seconds = time.monotonic() - started + trained.preparation
     return {
         **_measured(trained, learner),
         "score_seconds": score_seconds,
@@ -87,7 +94,26 @@ def run_job(folder: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
         **write_scores(folder, scores),
         **display.hashes(),
         "peak_rss_mib": peak_rss_mib(),
+        **reporter.figures(),
+        **_pseudo(learner),
+        **_members(learner),
     }
+
+
+def _members(learner: TorchLearner) -> dict[str, object]:
+    """Return how many members an ensemble has and what they take on disk."""
+    if not isinstance(learner.fitted, Ensemble):
+        return {}
+    kept = learner.fitted.members
+    return {"members": len(kept.hashes), "member_bytes": kept.bytes}
+
+
+def _pseudo(learner: TorchLearner) -> dict[str, object]:
+    """Return how many pseudo-labels trained along, and how they were found, where some may."""
+    if learner.chosen is None:
+        return {}
+    found = asdict(learner.chosen)
+    return {"pseudo": found | {"items": len(found.pop("labels"))}}
 
 
 class _Display:
@@ -121,7 +147,7 @@ class _Display:
 
 
 def write_scores(folder: Path, scores: Scores) -> dict[str, str]:
-    """Write pred, uncertainty, least, entropy and, where there are any, features as NAME.npy.
+    """Write pred, uncertainty, least, entropy and those of features, mutual, variation there are.
 
     Returns the SHA-256 of each file as NAME_sha256.
     """
@@ -156,7 +182,17 @@ def read_request(folder: Path) -> JobRequest:
         display=_field(raw, "display", bool, False),
         device=_text(raw.get("device"), "device"),
         threads=_whole(threads, "threads"),
+        training=_settings(_field(raw, "training", dict, {})),
+        earlier=raw.get("earlier"),
+        prior=prior_of(raw.get("pretrained")),
     )
+
+
+def _settings(raw: dict[str, Any]) -> dict[str, float]:
+    try:
+        return training.checked(raw)
+    except InvalidConfigError as error:
+        raise DataError(f"request.json: {error}") from error
 
 
 def _whole(value: object, name: str) -> int | None:
@@ -195,7 +231,7 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
 
 def recipe_of(request: JobRequest, channels: int) -> Recipe:
     """Return the recipe that suits the network and the images, with the request's options."""
-    usual = suited(request.arch, channels=channels, flip=request.flip)
+    usual = suited(parse(request.arch).net, channels=channels, flip=request.flip)
     return replace(usual, **request.options)
 
 
@@ -213,9 +249,10 @@ def _array(path: Path, *, mmap: bool = False) -> NDArray[Any]:
 def _learner(
     request: JobRequest, images: Images, reporter: Reporter, cancelled: Callable[[], bool]
 ) -> TorchLearner:
-    return TorchLearner(
+    learner = TorchLearner(
         images,
         request.classes,
+        settings=request.training,
         recipe=recipe_of(request, 1 if images.ndim == 3 else images.shape[-1]),
         device=request.device,
         threads=request.threads,
@@ -223,6 +260,8 @@ def _learner(
         report_scoring=reporter.scoring,
         cancelled=cancelled,
     )
+    learner.prior = request.prior
+    return learner
 
 
 def _measured(trained: Trained, learner: TorchLearner) -> dict[str, object]:
@@ -241,47 +280,3 @@ def peak_rss_mib() -> float:
     """Return the most memory that this process has held so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-class Reporter:
-    """Writes progress.json about once a second, with a forecast of the end."""
-
-    def __init__(self, path: Path, *, n: int, now: Callable[[], float] = time.monotonic) -> None:
-        self.path = path
-        self.n = n
-        self.now = now
-        self.last_write = -math.inf
-        self.steps = 0
-        self.scoring_since: float | None = None
-
-    def training(self, progress: Progress) -> None:
-        """Report a step; scoring is guessed at a fifth of the cost of training, per image."""
-        if not self._due(progress.step == progress.steps):
-            return
-        self.steps = progress.steps
-        rate = progress.images / max(progress.seconds, 1e-9)
-        left = (progress.steps - progress.step) * progress.images / progress.step
-        self._write("train", progress.step, rate, (left + SCORING_COST * self.n) / rate)
-
-    def scoring(self, done: int) -> None:
-        """Report that `done` images have been scored."""
-        if self.scoring_since is None:
-            self.scoring_since = self.now()
-        if not self._due(done == self.n):
-            return
-        rate = done / max(self.now() - self.scoring_since, 1e-3)
-        self._write("score", self.steps, rate, (self.n - done) / rate)
-
-    def _due(self, last: bool) -> bool:
-        return last or self.now() - self.last_write >= PROGRESS_SECONDS
-
-    def _write(self, phase: str, step: int, rate: float, seconds_left: float) -> None:
-        self.last_write = self.now()
-        progress = {
-            "step": step,
-            "steps": self.steps,
-            "phase": phase,
-            "images_per_second": round(rate, 1),
-            "seconds_left": round(seconds_left, 1),
-        }
-        write_json(self.path, progress, durable=False)

@@ -13,23 +13,31 @@ from torch import nn
 from torch.nn import functional
 
 from mcal_engine.errors import DataError
-from mcal_engine.vision import nets_fast, nets_paper, nets_torchvision
+from mcal_engine.vision import nets_fast, nets_paper, nets_published, nets_torchvision
+from mcal_engine.vision.nets_sized import Resized
 
 MIN_SIDE = 8  # below, nothing is left to convolve
 WIDTHS = (16, 32, 64)
+RESIZED, ORIGINAL = "resized", "original"
+"""Forms of a network behind a dot: for weights that were trained at another size."""
 
 
 def build(arch: str, *, channels: int, classes: int, side: int) -> nn.Module:
     """Return fresh weights of the named network for images of about `side` pixels a side.
 
-    The weights come from torch's global generator. Raises `DataError` for an unknown name or
-    images that are too small.
+    The weights come from torch's global generator. `NAME.resized` is the network for `side` pixels
+    behind a resize, `NAME.original` torchvision's as published: what pre-trained weights fit.
+    Raises `DataError` for an unknown name or images that are too small.
     """
-    if arch not in ARCHITECTURES:
+    name, _, form = arch.partition(".")
+    if name not in ARCHITECTURES or form not in {"", RESIZED, ORIGINAL}:
         raise DataError(f"There is no architecture {arch!r}; there is: {', '.join(ARCHITECTURES)}.")
     if side < MIN_SIDE:
         raise DataError(f"Images of {side} pixels a side are too small; {MIN_SIDE} is the least.")
-    return ARCHITECTURES[arch](channels, classes, side)
+    if form == ORIGINAL:
+        return nets_published.published(name, channels, classes, side)
+    net = ARCHITECTURES[name](channels, classes, side)
+    return Resized(net, side) if form == RESIZED else net
 
 
 def place(net: nn.Module, device: torch.device) -> nn.Module:
@@ -89,8 +97,15 @@ ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "paper_cnn18": nets_paper.paper_cnn18,
     "paper_resnet18": nets_paper.paper_resnet18,
     "paper_resnet50": nets_paper.paper_resnet50,
+    "resnet10": nets_torchvision.resnet10,
     "resnet18": nets_torchvision.resnet18,
     "resnet50": nets_torchvision.resnet50,
+    "squeezenet1_1": nets_torchvision.squeezenet1_1,
+    "densenet121": nets_torchvision.densenet121,
+    "googlenet": nets_torchvision.googlenet,
+    "inception_v3": nets_torchvision.inception_v3,
     "efficientnet_b0": nets_torchvision.efficientnet_b0,
+    "convnext_tiny": nets_torchvision.convnext_tiny,
+    "vit_b_16": nets_torchvision.vit_b_16,
 }
 """Name -> builder(channels, classes, side) of fresh weights."""

@@ -30,31 +30,38 @@ DONE, FAILED, CANCELLED, ORPHANED = 0, 1, 3, 4
 """Exit statuses. ORPHANED: the starter died and nobody is left to read a result."""
 
 
-def main(folder: str | Path) -> int:
+Work = Callable[[Path, Callable[[], bool]], dict[str, object]]
+"""(job folder, is it cancelled?) -> what result.json reports."""
+
+
+def train_and_score(job: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
+    """Do what `fit` does: train one candidate and score the pool."""
+    from mcal_engine.vision.job import run_job  # noqa: PLC0415  torch takes a second to import
+
+    return run_job(job, cancelled)
+
+
+def main(folder: str | Path, work: Work = train_and_score) -> int:
     """Do the job in this folder and return the exit status: 0 done, 1 failed, 3 cancelled.
 
     Reads request.json (its fields: `job.JobRequest`); writes progress.json, model.pt, pred.npy,
-    uncertainty.npy, least.npy, entropy.npy, features.npy where asked for, and last result.json.
+    uncertainty.npy, least.npy, entropy.npy, features.npy where asked for, and last result.json. An
+    ensemble leaves members/ and members.sha256 in place of model.pt, mutual.npy and variation.npy
+    besides.
     """
     stop = threading.Event()
     watch_sigterm(stop)
     watch_stdin()
-    return run(Path(folder), stop.is_set)
+    return run(Path(folder), stop.is_set, work)
 
 
-def run(job: Path, cancelled: Callable[[], bool]) -> int:
+def run(job: Path, cancelled: Callable[[], bool], work: Work = train_and_score) -> int:
     """Do the job in this process, without watching signals or the standard input."""
     if not job.is_dir():
         sys.stderr.write(f"There is no job folder {job}.\n")
         return FAILED
     (job / "result.json").unlink(missing_ok=True)
-    return _finish(job, lambda: _work(job, cancelled))
-
-
-def _work(job: Path, cancelled: Callable[[], bool]) -> dict[str, object]:
-    from mcal_engine.vision.job import run_job  # noqa: PLC0415  torch takes a second to import
-
-    return run_job(job, cancelled)
+    return _finish(job, lambda: work(job, cancelled))
 
 
 def _finish(job: Path, work: Callable[[], dict[str, object]]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -11,9 +11,12 @@ from torch import nn
 from mcal_engine.errors import DataError
 
 OPTIMIZERS = ("adamw", "sgd")
-SCHEDULES = ("one_cycle", "steps")
+SCHEDULES = ("one_cycle", "steps", "tail")
 DROPS = (0.4, 0.6, 0.8, 0.9)
 """Shares of the training after which "steps" divides the rate by ten (paper, Sec. 5: 80, ...)."""
+
+FIRST_RATE = 1 / 25
+"""Of the learning rate, at the first step of a warm-up (torch's one-cycle default)."""
 
 Schedule = torch.optim.lr_scheduler.LRScheduler
 
@@ -27,13 +30,16 @@ class Recipe:
     batch: int = 128
     learning_rate: float = 0.01
     weight_decay: float = 0.05
-    warm_up: float = 0.2  # share of the steps, one_cycle only
+    warm_up: float = 0.2  # share of the steps, one_cycle and tail only
     pad: int = 2  # pixels that a crop may shift
     flip: bool = True  # off where a mirrored image is another class (digits, letters)
     cutout: int = 0  # side of the square that is blanked, pixels
     average: float = 0.0  # decay per step of the running mean of the weights; 0: the last weights
     optimizer: str = "adamw"
     schedule: str = "one_cycle"
+    tail: float = 0.3  # share of the steps at a constant rate, from which members are taken
+    tail_rate: float = 0.2  # that rate as a share of the learning rate
+    spacing: int = 0  # steps from one member to the next; 0: as many as the tail allows
     compiled: bool = False  # torch.compile: measured slower on the CPU, untried elsewhere
 
     def __post_init__(self) -> None:
@@ -42,6 +48,10 @@ class Recipe:
             raise DataError("epochs, min_steps, batch must be at least 1; pad, cutout at least 0.")
         if not 0 <= self.average < 1:
             raise DataError("average is a share from 0 to below 1.")
+        if not (0 < self.tail < 1 and 0 < self.tail_rate <= 1 and self.spacing >= 0):
+            raise DataError("tail and tail_rate are shares above 0, spacing is at least 0.")
+        if self.schedule == "tail" and not 0 <= self.warm_up <= 1 - self.tail:
+            raise DataError("warm_up and tail are shares of the steps: at most 1 in all.")
         _check_known("optimizer", self.optimizer, OPTIMIZERS)
         _check_known("schedule", self.schedule, SCHEDULES)
 
@@ -76,6 +86,41 @@ class Recipe:
         )
 
 
+def with_members(recipe: Recipe, count: int) -> Recipe:
+    """Return the recipe whose constant tail yields `count` checkpoints; one asks for no tail.
+
+    Their number costs no training until they no longer fit into the tail of a short one: then
+    `min_steps` grows.
+    """
+    if count == 1:
+        return recipe
+    least = math.ceil(count * max(recipe.spacing, 1) / recipe.tail)
+    return replace(recipe, schedule="tail", min_steps=max(recipe.min_steps, least))
+
+
+def member_steps(recipe: Recipe, steps: int, count: int) -> tuple[int, ...]:
+    """Return after which of `steps` steps, from 1, a checkpoint is kept: the last one always.
+
+    Raises `DataError` where the tail is too short for `count` of them.
+    """
+    tail = tail_steps(recipe, steps) if count > 1 else steps
+    gap = recipe.spacing or tail // count
+    if gap * (count - 1) >= tail or (gap < 1 < count):
+        raise DataError(
+            f"{count} checkpoints do not fit into the last {tail} of {steps} steps. "
+            "Ask for fewer, for less spacing, or for more steps."
+        )
+    return tuple(steps - gap * (count - 1 - place) for place in range(count))
+
+
+def tail_steps(recipe: Recipe, steps: int) -> int:
+    """Return how many of the steps have the constant rate at the end."""
+    return math.ceil(recipe.tail * steps)
+
+
+WITHOUT_BATCH_NORM = ("squeezenet1_1", "convnext_tiny", "vit_b_16")
+
+
 def suited(arch: str, *, channels: int, flip: bool = True) -> Recipe:
     """Return the recipe that measured best with this network (docs/measurements.md).
 
@@ -85,6 +130,8 @@ def suited(arch: str, *, channels: int, flip: bool = True) -> Recipe:
         return Recipe.paper(flip=flip)
     if arch == "cnn_small":
         return Recipe(flip=flip)
+    if arch in WITHOUT_BATCH_NORM:  # the usual rate would blow them up
+        return Recipe(epochs=25, min_steps=1000, pad=4, flip=flip, learning_rate=1e-3)
     if channels == 1:
         return Recipe(epochs=15, min_steps=600, pad=2, flip=flip)
     return Recipe(epochs=25, min_steps=1000, pad=4, flip=flip)
@@ -114,6 +161,8 @@ def optimizer_of(
         optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=True)
     if recipe.schedule == "one_cycle":
         return optimizer, _one_cycle(optimizer, recipe, steps)
+    if recipe.schedule == "tail":
+        return optimizer, _with_tail(optimizer, recipe, steps)
     drops = [max(1, round(share * steps)) for share in DROPS]
     return optimizer, torch.optim.lr_scheduler.MultiStepLR(optimizer, drops, gamma=0.1)
 
@@ -129,3 +178,21 @@ def _one_cycle(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> 
         cycle_momentum=False,
         final_div_factor=1e3,
     )
+
+
+def _with_tail(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Schedule:
+    """Up linearly, down to `tail_rate`, then level: where the members of an ensemble come from.
+
+    The end of one_cycle has almost no rate left, so its checkpoints are near-copies; a rate that
+    stays lets the weights move on between two members.
+    """
+    top, level = recipe.warm_up * steps, steps - tail_steps(recipe, steps)
+
+    def share(done: int) -> float:
+        if done < top:
+            return FIRST_RATE + (1 - FIRST_RATE) * done / top
+        if done < level:
+            return 1 - (1 - recipe.tail_rate) * (done - top) / (level - top)
+        return recipe.tail_rate
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, share)

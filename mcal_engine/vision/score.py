@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from mcal_engine.errors import CancelledError, DataError, TrainingError
-from mcal_engine.scores import uncertainties
+from mcal_engine.scores import Uncertainties, uncertainties
 from mcal_engine.types import Scores
 from mcal_engine.vision.checkpoints import Model, sha256
 from mcal_engine.vision.data import Images, mirror
@@ -47,17 +47,23 @@ def score(
     `TrainingError` when the model's output is not a number.
     """
     with Head(model.net) as head:
-        found = _Found(len(images), head.width if features else 0)
+        found = Found(len(images), head.width if features else 0)
         chunk = chunk_size(model, images, device)
-        for start in range(0, len(images), chunk):
+        for rows in slices(len(images), chunk):
             if cancelled():
                 raise CancelledError("The scoring was asked to stop.")
-            rows = slice(start, min(start + chunk, len(images)))
-            views = _look(model, images[rows], device, head)
-            found.fill(rows, views)
+            views = look(model, images[rows], device, head)
+            check_numbers(views, rows)
+            found.fill(rows, uncertainties(views.probabilities), views.features)
             watch(views)
             report(rows.stop)
     return found.scores(sha256(model))
+
+
+def slices(stop: int, size: int, start: int = 0) -> Iterator[slice]:
+    """Yield the rows from `start` to `stop` in pieces of at most `size`."""
+    for first in range(start, stop, size):
+        yield slice(first, min(first + size, stop))
 
 
 class Head:
@@ -109,7 +115,15 @@ def half(values: NDArray[Any]) -> NDArray[np.float16]:
     return values.clip(-HALF_MAX, HALF_MAX).astype(np.float16)
 
 
-class _Found:
+def check_numbers(views: Views, rows: slice) -> None:
+    """Raise `TrainingError` where the output for these images is not a number."""
+    if not np.isfinite(views.probabilities).all():
+        raise TrainingError(
+            f"The model's output is not a number (images {rows.start} to {rows.stop - 1})."
+        )
+
+
+class Found:
     """The results of all N images, filled chunk by chunk."""
 
     def __init__(self, n: int, width: int) -> None:
@@ -117,24 +131,21 @@ class _Found:
         self.margin, self.least, self.entropy = (np.empty(n, dtype=np.float32) for _ in range(3))
         self.features = np.empty((n, width), dtype=np.float16) if width else None
 
-    def fill(self, rows: slice, views: Views) -> None:
-        if not np.isfinite(views.probabilities).all():
-            raise TrainingError(
-                f"The model's output is not a number (images {rows.start} to {rows.stop - 1})."
-            )
-        part = uncertainties(views.probabilities)
+    def fill(self, rows: slice, part: Uncertainties, features: NDArray[np.float32]) -> None:
+        """Keep what was found of these images."""
         self.pred[rows], self.margin[rows] = part.pred, part.margin
         self.least[rows], self.entropy[rows] = part.least, part.entropy
         if self.features is not None:
-            self.features[rows] = half(views.features)
+            self.features[rows] = half(features)
 
     def scores(self, model: str) -> Scores:
+        """Return the scores under this name."""
         return Scores(self.pred, self.margin, model, self.least, self.entropy, self.features)
 
 
 @torch.inference_mode()
-def _look(model: Model, images: Images, device: torch.device, head: Head) -> Views:
-    """Average both mirror views, where mirroring keeps the class.
+def look(model: Model, images: Images, device: torch.device, head: Head) -> Views:
+    """Say what a model sees in a chunk: the mean of both mirror views where mirroring keeps the class.
 
     float64 keeps the small probabilities apart.
     """

@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import sys
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -31,6 +32,12 @@ def import_torchvision() -> ModuleType:
     _forget_half_imported()
     _register_missing()
     return importlib.import_module("torchvision")
+
+
+def torchvision_models() -> Any:
+    """Return `torchvision.models`; importing it takes a second, so only where it is needed."""
+    import_torchvision()
+    return importlib.import_module("torchvision.models")
 
 
 def _forget_half_imported() -> None:

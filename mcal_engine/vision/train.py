@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mcal_engine.errors import CancelledError, TrainingError
-from mcal_engine.types import IntArray
+from mcal_engine.types import FloatArray, IntArray
 from mcal_engine.vision.checkpoints import Model, NetSpec
 from mcal_engine.vision.data import Augmenter, Images, Normalisation, as_tensor, spread
 from mcal_engine.vision.device import autocast
@@ -27,7 +27,7 @@ from mcal_engine.vision.nets import build, place
 from mcal_engine.vision.nets_fast import whiten
 from mcal_engine.vision.recipes import Recipe, optimizer_of
 
-__all__ = ["Progress", "Recipe", "Trained", "ignore", "never", "train"]
+__all__ = ["Epoch", "Hooks", "Progress", "Recipe", "Trained", "ignore", "never", "train"]
 
 CHECK_EVERY = {"cpu": 1, "cuda": 16, "mps": 16}
 """Steps between looks at the loss: a look makes an accelerator wait for its queue."""
@@ -36,13 +36,26 @@ WHITENING_SAMPLE = 300  # images; some 250,000 patches
 
 
 @dataclass(frozen=True)
+class Epoch:
+    """Means over one pass over B, on augmented images, each measured before its step."""
+
+    number: int  # 1, 2, ...
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class Progress:
-    """How far a training is; `images` counts augmented images shown so far."""
+    """How far a training is; `images` counts augmented images shown so far.
+
+    `epoch` is the pass over B that ended with this step, where one did.
+    """
 
     step: int
     steps: int
     images: int
     seconds: float
+    epoch: Epoch | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,8 @@ class Trained:
     """A trained model and what its training took.
 
     `final_loss` and `train_accuracy` are means over the last pass over B, on augmented images,
-    each measured before its step.
+    each measured before its step. `preparation` are seconds that were needed once, for the
+    features of a frozen network: they are booked with the scoring, beside `seconds`.
     """
 
     model: Model
@@ -59,6 +73,21 @@ class Trained:
     seconds: float
     final_loss: float
     train_accuracy: float
+    preparation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs [n, C, H, W], targets [n] and, where items weigh differently, weights [n]."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor | None = None
+
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+Loss = Callable[[Forward, Batch], tuple[torch.Tensor, torch.Tensor]]
+"""(network, batch) -> the loss and how many labelled images were right, left on the device."""
 
 
 def ignore(progress: Progress) -> None:
@@ -68,6 +97,26 @@ def ignore(progress: Progress) -> None:
 def never() -> bool:
     """Never cancel."""
     return False
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What others add to a training; each may be left out.
+
+    `report` and `cancelled` are called at every step. `weights` [n] weigh the loss of each item
+    (pseudo-labels count less), `start` prepares the fresh network before its first step
+    (pre-trained weights), `keep(step, steps, net)` sees the network that would score after each
+    step, from 1 (checkpoints of an ensemble). `loss` replaces the cross entropy of the labelled batch where
+    more than that is learned from; the network then sees `seen` images for each labelled one.
+    """
+
+    report: Callable[[Progress], None] = ignore
+    cancelled: Callable[[], bool] = never
+    weights: FloatArray | None = None
+    start: Callable[[nn.Module], None] | None = None
+    keep: Callable[[int, int, nn.Module], None] | None = None
+    loss: Loss | None = None
+    seen: float = 1.0
 
 
 def train(
@@ -80,39 +129,42 @@ def train(
     normalisation: Normalisation,
     seed: int,
     device: torch.device,
-    report: Callable[[Progress], None] = ignore,
-    cancelled: Callable[[], bool] = never,
+    hooks: Hooks = Hooks(),
 ) -> Trained:
     """Train fresh weights on `images[items]` (uint8 [N, H, W, C]) with `labels`.
 
-    `report` and `cancelled` are called at every step. Raises `TrainingError` at the first loss
-    that is not finite or when there is nothing to train on, `CancelledError` when asked to stop.
+    Raises `TrainingError` at the first loss that is not finite or when there is nothing to train
+    on, `CancelledError` when asked to stop.
     """
     if len(items) == 0:
         raise TrainingError("There is no labelled image to train on.")
     started = time.monotonic()
     steps, size = recipe.steps(len(items)), recipe.batch_size(len(items))
-    net = _fresh_net(spec, images, normalisation, seed, device)
+    net = _fresh_net(spec, images, normalisation, seed, device, hooks.start)
     mean = _running_mean(net, recipe)
     optimizer, schedule = optimizer_of(net, recipe, steps)
     # not net.compile(): of a Sequential that would compile next to nothing
     forward = torch.compile(net) if recipe.compiled else net
     tail = _Tail(length=math.ceil(len(items) / size), size=size)
-    batches = _batches(images, items, labels, recipe, normalisation, seed, device)
-    for step, (inputs, targets) in zip(range(1, steps + 1), batches, strict=False):
-        if cancelled():
+    batches = _batches(images, items, labels, recipe, normalisation, seed, device, hooks.weights)
+    loss_of, shown = hooks.loss or supervised, size * hooks.seen
+    for step, batch in zip(range(1, steps + 1), batches, strict=False):
+        if hooks.cancelled():
             raise CancelledError("The training was asked to stop.")
-        tail.add(*_step(forward, optimizer, inputs, targets, device))
+        tail.add(*_step(forward, optimizer, batch, loss_of))
         schedule.step()
         if mean is not None:
             mean.update_parameters(net)
+        if hooks.keep is not None:
+            hooks.keep(step, steps, net if mean is None else mean.module)
         if step % CHECK_EVERY[device.type] == 0 or step == steps:
             tail.check(step)
-        report(Progress(step, steps, step * size, time.monotonic() - started))
+        seconds = time.monotonic() - started
+        hooks.report(Progress(step, steps, round(step * shown), seconds, tail.epoch(step)))
     return Trained(
         model=Model(spec, (net if mean is None else mean.module).eval(), normalisation),
         steps=steps,
-        samples_shown=steps * size,
+        samples_shown=round(steps * shown),
         seconds=time.monotonic() - started,
         final_loss=tail.loss(),
         train_accuracy=tail.accuracy(),
@@ -120,13 +172,20 @@ def train(
 
 
 def _fresh_net(
-    spec: NetSpec, images: Images, normalisation: Normalisation, seed: int, device: torch.device
+    spec: NetSpec,
+    images: Images,
+    normalisation: Normalisation,
+    seed: int,
+    device: torch.device,
+    start: Callable[[nn.Module], None] | None = None,
 ) -> nn.Module:
     """Build on the CPU, so that every device starts from the same weights and filters."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # noqa: TID251  the one place: weights use the global generator
         net = build(spec.arch, channels=spec.channels, classes=spec.classes, side=spec.side)
     whiten(net, normalisation.apply(spread(images, WHITENING_SAMPLE)))
+    if start is not None:
+        start(net)
     return place(net, device).train()
 
 
@@ -146,11 +205,13 @@ def _batches(
     normalisation: Normalisation,
     seed: int,
     device: torch.device,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield endless (inputs, targets): whole batches across the borders of reshuffles of B."""
+    weights: FloatArray | None = None,
+) -> Iterator[Batch]:
+    """Yield endless batches: whole ones across the borders of reshuffles of B."""
     generator = torch.Generator().manual_seed(seed)
     augmenter = Augmenter(generator, pad=recipe.pad, flip=recipe.flip, cutout=recipe.cutout)
     pixels, targets = as_tensor(images, items, device), torch.from_numpy(labels).to(device)
+    weigh = None if weights is None else torch.from_numpy(weights).float().to(device)
     size = recipe.batch_size(len(items))
     order = torch.empty(0, dtype=torch.int64)
     while True:
@@ -158,24 +219,40 @@ def _batches(
             order = torch.cat([order, torch.randperm(len(items), generator=generator)])
         chosen, order = order[:size], order[size:]
         inputs = normalisation.apply(augmenter.take(pixels, chosen))
-        yield augmenter.blank(inputs), targets[chosen.to(device)]
+        there = chosen.to(device)
+        weight = None if weigh is None else weigh[there]
+        yield Batch(augmenter.blank(inputs), targets[there], weight)
 
 
 def _step(
-    forward: Callable[[torch.Tensor], torch.Tensor],
-    optimizer: torch.optim.Optimizer,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
-    device: torch.device,
+    forward: Forward, optimizer: torch.optim.Optimizer, batch: Batch, loss_of: Loss
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Take one optimiser step; return the loss and how many were right, left on the device."""
-    with autocast(device):
-        logits = forward(inputs)
-    loss = functional.cross_entropy(logits.float(), targets)
+    loss, hits = loss_of(forward, batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
+    return loss.detach(), hits
+
+
+def supervised(forward: Forward, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the cross entropy of the batch, weighed where its items are, and the hits."""
+    with autocast(batch.inputs.device):
+        logits = forward(batch.inputs)
+    return labelled_loss(logits.float(), batch), hits_of(logits, batch)
+
+
+def labelled_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the mean cross entropy of logits [n, C], weighed where the items are."""
+    if batch.weights is None:
+        return functional.cross_entropy(logits, batch.targets)
+    each = functional.cross_entropy(logits, batch.targets, reduction="none")
+    return (each * batch.weights).sum() / batch.weights.sum().clamp_min(1e-12)
+
+
+def hits_of(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Count the images of the batch whose target has the highest logit."""
+    return (logits.detach().argmax(1) == batch.targets).sum()
 
 
 class _Tail:
@@ -194,6 +271,13 @@ class _Tail:
         """Raise at a loss that is not finite (NaN stays NaN, so a look now and then is enough)."""
         if not math.isfinite(self.losses[-1].item()):
             raise TrainingError(f"The loss is no longer a number at step {step}.")
+
+    def epoch(self, step: int) -> Epoch | None:
+        """Return the figures of the pass over B that this step ended, if it ended one."""
+        length = self.losses.maxlen or 1
+        if step % length:
+            return None
+        return Epoch(step // length, self.loss(), self.accuracy())
 
     def loss(self) -> float:
         return float(torch.stack(list(self.losses)).mean().item())
