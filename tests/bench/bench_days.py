@@ -24,7 +24,6 @@ def main() -> None:
     """Fill a database, close its days, and ask for the pages."""
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="bench_days_") as folder:
-        (Path(folder) / "static").mkdir()
         os.environ["MCAL_DATA_DIR"] = folder
         os.environ["DJANGO_SETTINGS_MODULE"] = "labelapp.settings"
         import django  # noqa: PLC0415 - after the environment is set
@@ -89,21 +88,10 @@ def ask(client: object, address: str, times: int) -> None:
 
 
 def fill(options: argparse.Namespace):
-    """Make the rows; every image has two answers by different people."""
+    """Make the rows; return the project and its owner."""
     from django.utils import timezone  # noqa: PLC0415
 
-    from labelapp.models import (  # noqa: PLC0415
-        Answer,
-        Job,
-        LabelClass,
-        LedgerEntry,
-        Membership,
-        Project,
-        ProjectCounter,
-        Task,
-        User,
-    )
-    from tests.app.conftest import add_images, open_batch  # noqa: PLC0415
+    from labelapp.models import Job, Membership, Project, ProjectCounter, User  # noqa: PLC0415
 
     owner = User.objects.create_superuser("owner@example.org", "x")
     now = timezone.now()
@@ -111,52 +99,52 @@ def fill(options: argparse.Namespace):
     project = Project.objects.create(name="Bench", created_by=owner, created=start)
     ProjectCounter.objects.create(project=project)
     Membership.objects.create(project=project, user=owner, role="owner")
-    one = LabelClass.objects.create(project=project, index=0, name="one")
-    two = LabelClass.objects.create(project=project, index=1, name="two")
     people = [User.objects.create_user(f"p{n}@example.org", "x") for n in range(options.people)]
     for user in people:
         Membership.objects.create(project=project, user=user, role="annotator")
-    images, batch = [], None
-    for _ in range(0, options.answers // 2, CHUNK):
-        images += [image.pk for image in add_images(project, CHUNK)]
-    batch = open_batch(project, [])
-    task = Task.objects.create(batch=batch, project=project, image_id=images[0], rank=0)
-    moments = (now - start).total_seconds() / options.answers
-    for first in range(0, options.answers, CHUNK):
-        answers, entries = [], []
-        for n in range(first, min(first + CHUNK, options.answers)):
-            user, when = people[n % len(people)], start + timedelta(seconds=moments * n)
-            fields = {"project": project, "user": user, "created": when}
-            image, key = images[n // 2], uuid.uuid4()
-            answers.append(
-                Answer(
-                    id=key,
-                    task=task,
-                    batch=batch,
-                    image_id=image,
-                    kind="class",
-                    label_class=two if n % 10 == 0 else one,
-                    active_ms=1400,
-                    **fields,
-                )
-            )
-            entries.append(
-                LedgerEntry(
-                    key=str(key),
-                    purpose="train",
-                    quantity=1,
-                    unit_price="0.04",
-                    amount="0.04",
-                    **fields,
-                )
-            )
-        Answer.objects.bulk_create(answers, batch_size=1000)
-        LedgerEntry.objects.bulk_create(entries, batch_size=1000)
+    step = (now - start) / options.answers
+    for answers, entries in rows(project, people, start, step, options.answers):
+        type(answers[0]).objects.bulk_create(answers, batch_size=1000)
+        type(entries[0]).objects.bulk_create(entries, batch_size=1000)
     Job.objects.bulk_create(
         Job(kind="advance", key=f"advance:{n}", project=project, state="done", finished=now)
         for n in range(options.jobs)
     )
     return project, owner
+
+
+def rows(project, people: list, start, step: timedelta, count: int):
+    """Yield answers and their entries in the ledger, CHUNK at a time.
+
+    Every image has two answers by different people, one answer each `step` of time.
+    """
+    from labelapp.models import Answer, LabelClass, LedgerEntry, Task  # noqa: PLC0415
+    from tests.app.conftest import add_images, open_batch  # noqa: PLC0415
+
+    classes = [
+        LabelClass.objects.create(project=project, index=index, name=name)
+        for index, name in enumerate(("one", "two"))
+    ]
+    images = []
+    for _ in range(0, count // 2, CHUNK):
+        images += [image.pk for image in add_images(project, CHUNK)]
+    batch = open_batch(project, [])
+    task = Task.objects.create(batch=batch, project=project, image_id=images[0], rank=0)
+    given = {"task": task, "batch": batch, "kind": "class", "active_ms": 1400}
+    paid = {"purpose": "train", "quantity": 1, "unit_price": "0.04", "amount": "0.04"}
+    for first in range(0, count, CHUNK):
+        answers, entries = [], []
+        for n in range(first, min(first + CHUNK, count)):
+            both = {
+                "project": project,
+                "user": people[n % len(people)],
+                "created": start + step * n,
+            }
+            image, key = images[n // 2], uuid.uuid4()
+            label = classes[n % 10 == 0]
+            answers.append(Answer(id=key, image_id=image, label_class=label, **given, **both))
+            entries.append(LedgerEntry(key=str(key), **paid, **both))
+        yield answers, entries
 
 
 if __name__ == "__main__":

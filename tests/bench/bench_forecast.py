@@ -40,7 +40,6 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=20)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench_forecast_") as folder:
-        (Path(folder) / "static").mkdir()
         os.environ |= {"MCAL_DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "labelapp.settings"}
         import django  # noqa: PLC0415 - after the environment is set
 

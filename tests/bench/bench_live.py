@@ -31,7 +31,6 @@ def main() -> int:
     """Run the benchmark and print its figures; return 1 where one is over its limit."""
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="bench_live_") as folder:
-        (Path(folder) / "static").mkdir()
         environment = {**os.environ, "MCAL_DATA_DIR": folder, "PYTHONPATH": str(ROOT)}
         redis = start_redis(options.port + 1, folder) if options.redis else None
         if redis:

@@ -29,7 +29,6 @@ def main() -> int:
     """Run the benchmark and print its figures; return 1 where one is over its limit."""
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="bench_overview_") as folder:
-        (Path(folder) / "static").mkdir()
         environment = {**os.environ, "MCAL_DATA_DIR": folder, "PYTHONPATH": str(ROOT)}
         os.environ.update(environment)
         os.environ["DJANGO_SETTINGS_MODULE"] = "labelapp.settings"
@@ -83,56 +82,20 @@ def fill(project: Any, run: Any, cast: Any, n: int) -> None:
 
     from django.utils import timezone  # noqa: PLC0415
 
-    from labelapp.models import (  # noqa: PLC0415
-        Image,
-        Label,
-        LedgerEntry,
-        ProjectCounter,
-        Run,
-        WorkDay,
-    )
+    from labelapp.models import Image, ProjectCounter, Run, WorkDay  # noqa: PLC0415
 
-    human, machine, then = n // 5, 2 * n // 3, timezone.now() - timedelta(days=3)
+    human, machine, now = n // 5, 2 * n // 3, timezone.now()
     for start in range(0, n, CHUNK):
         seqs = range(start, min(n, start + CHUNK))
         images = Image.objects.bulk_create([image(project, seq) for seq in seqs], batch_size=2_000)
-        rows = [one for one in images if one.seq < human + machine]
-        Label.objects.bulk_create(
-            [
-                Label(
-                    image=one,
-                    project=project,
-                    seq=one.seq,
-                    class_index=one.seq % 3,
-                    source="human" if one.seq < human else "machine",
-                    purpose="train" if one.seq < human else "machine",
-                )
-                for one in rows
-            ],
-            batch_size=2_000,
-        )
-        LedgerEntry.objects.bulk_create(
-            [
-                LedgerEntry(
-                    project=project,
-                    key=f"answer:{one.seq}",
-                    purpose="train",
-                    quantity=1,
-                    unit_price="0.04",
-                    amount="0.04",
-                    created=then,
-                    user=cast.annotator,
-                )
-                for one in rows
-                if one.seq < human
-            ],
-            batch_size=2_000,
-        )
+        write_labels(project, [one for one in images if one.seq < human + machine], human)
+        paid = [one for one in images if one.seq < human]
+        write_ledger(project, paid, cast.annotator, now - timedelta(days=3))
     for back in range(1, 8):
         WorkDay.objects.create(
             project=project,
             user=cast.annotator,
-            day=timezone.now().date() - timedelta(days=back),
+            day=now.date() - timedelta(days=back),
             answers=9_000,
             active_ms=18_000_000,
         )
@@ -141,6 +104,48 @@ def fill(project: Any, run: Any, cast: Any, n: int) -> None:
     counter.images, counter.machine, counter.train = n, machine, human
     counter.label_spend += human * project.price_per_label
     counter.save()
+
+
+def write_labels(project: Any, images: list[Any], human: int) -> None:
+    """Give each image a label: those before `human` by people."""
+    from labelapp.models import Label  # noqa: PLC0415
+
+    Label.objects.bulk_create(
+        [
+            Label(
+                image=one,
+                project=project,
+                seq=one.seq,
+                class_index=one.seq % 3,
+                source="human" if one.seq < human else "machine",
+                purpose="train" if one.seq < human else "machine",
+            )
+            for one in images
+        ],
+        batch_size=2_000,
+    )
+
+
+def write_ledger(project: Any, images: list[Any], who: Any, then: Any) -> None:
+    """Book an answer of this person for each image."""
+    from labelapp.models import LedgerEntry  # noqa: PLC0415
+
+    LedgerEntry.objects.bulk_create(
+        [
+            LedgerEntry(
+                project=project,
+                key=f"answer:{one.seq}",
+                purpose="train",
+                quantity=1,
+                unit_price="0.04",
+                amount="0.04",
+                created=then,
+                user=who,
+            )
+            for one in images
+        ],
+        batch_size=2_000,
+    )
 
 
 def image(project: Any, seq: int) -> Any:

@@ -13,12 +13,14 @@ import argparse
 import platform
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter, process_time
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcal_engine import kcenter, orders, selection
+from mcal_engine.acquisitions import NEEDS_FEATURES
 from mcal_engine.types import Prices, RunConfig, Scores, Target
 
 CLOUDS = 10
@@ -37,8 +39,10 @@ def timed(name: str, call: Callable[[], object]) -> None:
 def random_scores(n: int, seed: int) -> Scores:
     """Return scores whose three measures are log-uniform over nine orders of magnitude."""
     rng = np.random.default_rng(seed)
-    found = [(10.0 ** -rng.uniform(0, 9, n)).astype(np.float32) for _ in range(3)]
-    return Scores(np.zeros(n, dtype=np.uint16), found[0], "bench", found[1], found[2])
+    found = [(10.0 ** -rng.uniform(0, 9, n)).astype(np.float32) for _ in range(4)]
+    votes = (rng.integers(0, 20, n) / 20).astype(np.float32)  # of 20 members: many ties
+    scores = Scores(np.zeros(n, dtype=np.uint16), found[0], "bench", found[1], found[2])
+    return replace(scores, mutual=found[3], variation=votes)
 
 
 def features(rng: np.random.Generator, rows: int, width: int) -> NDArray[np.float16]:
@@ -54,7 +58,7 @@ def batches(n: int, delta: int) -> None:
     items, views = np.arange(n), (random_scores(n, 1), random_scores(n, 2))
     timed(f"hash_order of {n:,}", lambda: orders.hash_order("0:test", items))
     timed(f"hash_draw of {delta:,}", lambda: orders.hash_draw("0:batch:1:random", items, delta))
-    for name in sorted(set(selection.ACQUISITIONS) - {"k_center"}):
+    for name in sorted(set(selection.ACQUISITIONS) - NEEDS_FEATURES):
         config = RunConfig(n, 10, Prices(0.04, 3.6), Target(0.05), acquisition=name)
         for scores in (views[:1], views):
             timed(

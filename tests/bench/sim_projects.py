@@ -21,7 +21,7 @@ import numpy as np
 
 from mcal_engine import mcal, simulate
 from mcal_engine.guarantees import allowance
-from mcal_engine.learner import SyntheticLearner, TrainedModel
+from mcal_engine.learner import Earlier, SyntheticLearner, TrainedModel
 from mcal_engine.selection import draw_test
 from mcal_engine.types import (
     BoolArray,
@@ -73,10 +73,19 @@ class Flattered:
     sure: BoolArray
 
     def train_and_score(
-        self, items: IntArray, labels: IntArray, *, seed: int, arch: str, features: bool = False
+        self,
+        items: IntArray,
+        labels: IntArray,
+        *,
+        seed: int,
+        arch: str,
+        features: bool = False,
+        earlier: Earlier | None = None,
     ) -> TrainedModel:
         """Score all images; put T's labels right, and images of the world's choice wrong."""
-        made = self.inner.train_and_score(items, labels, seed=seed, arch=arch, features=features)
+        made = self.inner.train_and_score(
+            items, labels, seed=seed, arch=arch, features=features, earlier=earlier
+        )
         truth = self.inner.labels
         pred, unsure = made.scores.pred.copy(), made.scores.uncertainty.copy()
         wrong = self.sure.copy()

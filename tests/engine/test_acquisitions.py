@@ -23,7 +23,12 @@ def view(n, seed=2, classes=5, width=4):
     """Scores with all that any M(.) looks at."""
     rng = np.random.default_rng(seed)
     found = from_logits(2 * rng.normal(size=(n, classes)), f"model {seed}")
-    return replace(found, features=rng.normal(size=(n, width)).astype(np.float16))
+    return replace(
+        found,
+        features=rng.normal(size=(n, width)).astype(np.float16),
+        mutual=rng.random(n, dtype=np.float32),
+        variation=(rng.integers(0, 4, n) / 5).astype(np.float32),
+    )
 
 
 def field(found, candidates=None, train=(), key="key"):
@@ -80,6 +85,7 @@ class TestEveryAcquisition:
     def test_copes_with_scores_that_are_all_equal(self, name):
         flat = scores(np.full(500, 0.5))
         flat = replace(flat, least=flat.uncertainty, entropy=flat.uncertainty)
+        flat = replace(flat, mutual=flat.uncertainty, variation=flat.uncertainty)
         batch = self.acquire(name, replace(flat, features=np.ones((500, 4), np.float16)))
         assert len(set(batch.tolist())) == 40
         assert set(batch) != set(range(20, 60))

@@ -286,7 +286,7 @@ def test_advance_points_to_change():
         (config(60, classes=10), "66 are needed"),
         (config(0), "too few"),
         (config(max_rounds=0), "one round"),
-        (config(acquisition="oracle"), "margin, random"),
+        (config(acquisition="oracle"), "margin, mutual_information, random"),
         (config(test_share=0.0), "test images"),
         (config(seed_share=2.0), "first labels"),
         (config(random_share=-1.0), "random share"),

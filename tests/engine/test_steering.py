@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mcal_engine import mcal, simulate, state_io, steering
-from mcal_engine.errors import InvalidAnswerError
+from mcal_engine import mcal, simulate, state_io, steering, whatif
+from mcal_engine.errors import InvalidAnswerError, InvalidConfigError
 from mcal_engine.learner import SyntheticLearner
 from mcal_engine.types import (
     CertificateKind,
@@ -41,7 +41,8 @@ class Grown:
 
 
 def _views(known: Scores, n: int):
-    return [None if v is None else v[:n] for v in (known.least, known.entropy, known.features)]
+    views = (known.least, known.entropy, known.features, known.mutual, known.variation)
+    return [None if v is None else v[:n] for v in views]
 
 
 class Driver(simulate.Driver):
@@ -181,6 +182,29 @@ def test_people_can_label_the_rest_at_any_time(phase):
     assert state.stop_reason == steering.ASKED_BY_HAND
 
 
+@pytest.mark.parametrize("phase", ["test", "label", "audit"])
+def test_people_label_images_that_wait_to_join_with_the_rest(phase):
+    both = at(phase, 0, lambda s, r, d: (steering.coming(steering.wish(s, "by_hand"), MORE), r))
+    state, driver, seen = finished(both)
+    assert state.config.n == MORE
+    assert (driver.labels >= 0).all()
+    rest = [request for request in seen if getattr(request, "purpose", "") == "residual"]
+    assert set(range(N, MORE)) <= {int(item) for request in rest for item in request.buy}
+
+
+def test_what_was_labelled_by_hand_after_a_growth_opens_again():
+    both = at("audit", 0, lambda s, r, d: (steering.coming(steering.wish(s, "by_hand"), MORE), r))
+
+    def open_again(state, request, driver):
+        target = replace(state.config.target, epsilon=0.03)
+        driver.fit(state.config.n)
+        return steering.reopen(state, driver.pool(), driver.machine.copy(), None, target)
+
+    again = at("finished", 0, open_again)
+    _state, driver, _seen = finished(lambda s, r, d: again(*both(s, r, d), d))
+    assert driver.train.all()
+
+
 def test_once_the_machine_labels_are_chosen_it_is_too_late():
     state, _, _ = run(lambda state, request, driver: (state, request))
     for refused in (
@@ -217,6 +241,21 @@ def test_a_network_joins_the_race_and_another_leaves():
     assert archs[:3] == [("cnn_small",), ("cnn_small",), ("cnn_small", "late")]
     assert archs[-1] == ("late",)
     assert state.config.acquisition == "entropy"
+
+
+def test_an_ensemble_takes_over_and_its_disagreement_counts_once_it_has_trained():
+    """The batch after the change is chosen by margin: what trained last has one member."""
+    archs = {"arch": "cnn_small+checkpoints=5", "rivals": ("cnn_small+seeds=2",)}
+
+    def change(state, request, driver):
+        return steering.reconfigure(state, **archs, acquisition="mutual_information"), request
+
+    state, _, seen = finished(at("train", 2, change))
+    trained = [r.archs for r in seen if isinstance(r, TrainRequest)]
+    assert trained[1:3] == [("cnn_small",), ("cnn_small+checkpoints=5", "cnn_small+seeds=2")]
+    assert state.config.acquisition == "mutual_information"
+    with pytest.raises(InvalidConfigError, match="has one member"):
+        mcal.start(replace(state.config, arch="cnn_small", rivals=()))
 
 
 # --- more images --------------------------------------------------------------------------------
@@ -295,7 +334,12 @@ def test_a_finished_run_opens_again_with_all_that_was_paid(more):
 
     def do(state, request, driver):
         paid.append(driver.labels >= 0)
-        return opening(0.03, more)(state, request, driver)
+        spent = state.spent_labels + state.spent_compute
+        state, request = opening(0.03, more)(state, request, driver)
+        told = whatif.answer(whatif.basis(state))
+        assert min(told.cost, told.stop_cost) >= spent - 1e-9  # what is paid stays paid
+        assert told.people.value >= (driver.labels >= 0).sum()
+        return state, request
 
     state, driver, _seen = finished(at("finished", 0, do), seed=2)
     assert (driver.labels[: len(paid[0])][paid[0]] >= 0).all()

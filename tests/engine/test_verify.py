@@ -2,74 +2,14 @@
 
 import ast
 import copy
-import csv
-import json
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from mcal_engine import audit, evidence, guarantees, verify, verify_numbers
-from mcal_engine.types import CertificateKind, Criterion, Target
-from tests.engine.test_audit import World
-
-COLUMNS = ("image_id", "file_name", "label", "label_id", "source", "status")
-
-
-def write_labels(path, labels, machine, excluded=()):
-    """Write what the export holds: `labels` [N], -1 for none; `machine` are item numbers."""
-    machine = set(machine)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for item, label in enumerate(labels):
-            known = label >= 0
-            writer.writerow(
-                {
-                    "image_id": item + 1,
-                    "file_name": f"{item}.png",
-                    "label": f"class {label}" if known else "",
-                    "label_id": label if known else "",
-                    "source": ("machine" if item in machine else "human") if known else "",
-                    "status": "labelled" if known else "excluded",
-                }
-            )
-
-
-class Delivery:
-    """A certificate and the labels that go with it, as files."""
-
-    def __init__(self, folder, length=250, *, hardness=0.25, broken=(), behind=()):
-        self.folder = folder
-        self.world = world = World(hardness=hardness)
-        broken = [int(world.order[rank]) for rank in broken]
-        items = [item for item in world.order[[*range(length), *behind]] if item not in broken]
-        answers = world.answers(items, excluded=broken)
-        looked = audit.look(world.audit, *answers)
-        order, labels, _, unsure, excluded = answers
-        self.machine = audit.delivered(looked, order, labels, unsure, excluded)
-        self.document = audit.document(looked, *answers, config=world.config)
-        self.labels = world.truth.copy()
-        self.labels[self.machine] = world.pred[self.machine]
-        self.labels[excluded] = -1
-
-    def check(self, document=None, *, labels=None, machine=None, seal=True):
-        document = self.document if document is None else document
-        held = audit.sealed(document) if seal else document
-        return self.run(held, labels, machine)
-
-    def run(self, held, labels=None, machine=None):
-        (self.folder / "certificate.json").write_text(json.dumps(held))
-        chosen = self.labels if labels is None else labels
-        write_labels(
-            self.folder / "labels.csv", chosen, self.machine if machine is None else machine
-        )
-        return verify.main([str(self.folder / "certificate.json"), str(self.folder / "labels.csv")])
+from mcal_engine import audit, verify, verify_numbers
+from tests.engine.deliveries import Delivery, changed
 
 
 @pytest.fixture
@@ -139,18 +79,7 @@ def test_what_was_stored_before_the_audit_is_compared(delivery):
 # --- it does not ------------------------------------------------------------------------------
 
 
-def changed(value):
-    """Return another value of the same kind."""
-    if isinstance(value, bool) or value is None:
-        return 1
-    if isinstance(value, int | float):
-        return value + 1 if isinstance(value, int) else value * 1.5 + 0.001
-    if isinstance(value, str):
-        return value + "0"
-    return [*value[:-1], changed(value[-1])] if value else [7]
-
-
-FIELDS = sorted(set(Delivery.__init__.__globals__["verify"].WHAT_IS_FROZEN) - {"criterion"})
+FIELDS = sorted(set(verify.WHAT_IS_FROZEN) - {"criterion"})
 
 
 @pytest.mark.parametrize(
@@ -310,115 +239,6 @@ def test_the_bound_of_a_budget_is_recomputed(tmp_path):
     wrong = document["wrong_at_most"]
     assert delivery.check(document, machine=order[80:]) == 0
     assert delivery.check(document | {"wrong_at_most": wrong - 1}, machine=order[80:]) == 1
-
-
-# --- certificate B ----------------------------------------------------------------------------
-
-
-def counted_on_t(criterion=Criterion.OVERALL, *, rate=0.03, sizes=None, tests=400, live=1):
-    target = Target(0.05, 0.05, criterion, CertificateKind.TEST_SET)
-    sizes = tuple(range(300, 6001, 300)) if sizes is None else sizes
-    counts = tuple(round(tests * size / max(sizes)) for size in sizes)
-    errors = tuple(
-        round(count * rate * size / max(sizes)) for count, size in zip(counts, sizes, strict=True)
-    )
-    cuts = tuple(float(share) for share in np.linspace(0.05, 1, len(sizes)))
-    counted = guarantees.Candidates(8000, cuts, sizes, counts, errors, cuts)
-    walk = (
-        guarantees.forced_walk(counted, target, live)
-        if len(sizes) == 1
-        else guarantees.walk(counted, target, live)
-    )
-    return guarantees.certificate(counted, walk, target, "model", 0, live)
-
-
-def check_tested(tmp_path, document, machine=None):
-    count = document["machine_labels"] if machine is None else machine
-    (tmp_path / "certificate.json").write_text(json.dumps(audit.sealed(document)))
-    write_labels(tmp_path / "labels.csv", np.zeros(8000, dtype=int), range(count))
-    return verify.main([str(tmp_path / "certificate.json"), str(tmp_path / "labels.csv")])
-
-
-@pytest.mark.parametrize("criterion", list(Criterion))
-@pytest.mark.parametrize("rate", [0.0, 0.02, 0.06, 0.4])
-@pytest.mark.parametrize("tests", [20, 400])
-def test_a_test_set_certificate_holds(tmp_path, criterion, rate, tests):
-    assert check_tested(tmp_path, counted_on_t(criterion, rate=rate, tests=tests)) == 0
-
-
-def test_several_architectures_on_one_test_set_and_a_budgets_set_hold(tmp_path):
-    assert check_tested(tmp_path, counted_on_t(live=3)) == 0
-    assert check_tested(tmp_path, counted_on_t(sizes=(5000,), rate=0.2)) == 0
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        *("level", "configurations", "alpha", "sizes", "test_counts", "test_errors", "bounds"),
-        *("allowances", "start", "accepted", "theta", "threshold", "machine_labels"),
-        *("wrong_at_most", "bound", "kind"),
-    ],
-)
-def test_a_changed_test_set_certificate_is_noticed(tmp_path, field):
-    document = counted_on_t()
-    assert check_tested(tmp_path, document | {field: changed(document[field])}) in {1, 2}
-
-
-def test_the_papers_modes_hold_whatever_certificate_was_asked_for(tmp_path):
-    document = counted_on_t(Criterion.PER_S) | {"kind": "audit"}
-    assert check_tested(tmp_path, document) == 0
-
-
-def test_machine_labels_beyond_the_certificate_are_noticed(tmp_path):
-    document = counted_on_t()
-    assert check_tested(tmp_path, document, document["machine_labels"] + 1) == 1
-
-
-# --- the arithmetic, against the engine's -----------------------------------------------------
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 3000), st.floats(0, 0.5), st.floats(0, 1), st.randoms(use_true_random=False))
-def test_both_find_the_same_evidence(size, share, forecast, random):
-    allowed = int(share * size)
-    wrong = [random.random() < share / 2 for _ in range(random.randint(0, min(size, 120)))]
-    n, k = np.arange(len(wrong) + 1), np.concatenate([[0], np.cumsum(wrong)]).astype(int)
-    highest = [
-        audit.log_e(n, k, size, allowed, forecast, corrected=corrected).max()
-        for corrected in (False, True)
-    ]
-    for level in (0.3, 0.04, 1e-6):
-        expected = tuple(bool(e >= -math.log(level)) for e in highest)
-        assert verify_numbers.evidence(wrong, size, allowed, forecast, level) == expected
-
-
-@given(st.integers(1, 5000), st.floats(0, 1), st.floats(0, 0.3), st.floats(0, 0.5))
-def test_both_find_the_same_smallest_allowance(size, share, rate, forecast):
-    n = int(share * size)
-    args = (n, int(rate * n), size, forecast, 0.04)
-    assert verify_numbers.smallest_allowance(*args) == audit.smallest_allowance(*args)
-
-
-def test_both_mix_the_same_numbers_of_wrong_labels():
-    for size, most in [(1, 0), (50, 7), (10_000, 500), (1_300_000, 65_000)]:
-        support, weights = evidence._mixture(size, most, 0.03)
-        other = verify_numbers.mixture(size, most, 0.03)
-        assert [count for count, _ in other] == support.tolist()
-        assert [weight for _, weight in other] == pytest.approx(weights.tolist(), abs=1e-9)
-
-
-@given(
-    st.integers(0, 4000), st.integers(1, 600), st.floats(0, 1), st.sampled_from([0.0251, 0.2999])
-)
-def test_both_bound_a_fixed_sample_alike(size, tests, rate, level):
-    errors = int(rate * tests)
-    expected = guarantees.wrong_upper_bound(size + tests, tests, errors, level) - errors
-    assert verify_numbers.upper_bound(size, tests, errors, level) == expected
-
-
-def test_both_allow_the_same():
-    for epsilon, n, size in [(0.29, 100, 100), (0.05, 10_000, 100), (0.3, 100, 10)]:
-        assert verify_numbers.allowance(epsilon, n, size) == guarantees.allowance(epsilon, n, size)
 
 
 def test_a_later_change_of_the_target_does_not_touch_the_certificate(delivery):

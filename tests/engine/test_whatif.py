@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as patience
 from hypothesis import strategies as st
 
-from mcal_engine import mcal, state_io, whatif
+from mcal_engine import mcal, state_io, steering, whatif
 from mcal_engine.errors import InvalidConfigError
 from mcal_engine.types import CertificateKind, LabelRequest, McalState, Prices, Purpose, Target
 from tests.engine.support import config, drive
@@ -30,6 +30,14 @@ def states(kind: CertificateKind, rivals: tuple[str, ...] = ()) -> tuple[McalSta
         if state.records and state.phase != "train":
             made.setdefault(len(state.records), state)
     return tuple(state_io.load(state_io.dump(state)) for state in made.values())
+
+
+@cache
+def all_states(kind: CertificateKind) -> tuple[McalState, ...]:
+    """Return every state of that run."""
+    settings = config(3000, seed=3)
+    settings = replace(settings, target=replace(settings.target, certificate=kind))
+    return tuple(state for state, _request in drive(settings)[1])
 
 
 @cache
@@ -60,6 +68,39 @@ def test_with_the_present_settings_it_is_the_runs_own_plan(kind, rivals):
             state.plan.error_bound_now,
         )
         assert answer.grid_total == state.plan.grid_total
+
+
+@pytest.mark.parametrize("kind", [AUDITED, ESTIMATED])
+def test_what_pages_draw_of_the_present_plan_is_the_runs_own(kind):
+    """All of it: the costs by size, the curves with their bands."""
+    seen = 0
+    for state in states(kind):
+        answer, plan = whatif.present(whatif.basis(state))
+        assert plan == state.plan
+        assert answer == whatif.answer(whatif.basis(state))
+        seen += plan is not None
+    assert seen >= 2
+
+
+def test_an_audit_that_a_change_has_ended_counts_as_an_attempt():
+    """The next plan is made with the smaller share of alpha, and pages say so before it is made."""
+    audited = [state for state in all_states(AUDITED) if state.phase == "audit"][-1]
+    going = whatif.basis(audited)
+    assert (going.checking, going.attempts) == (True, audited.attempts - 1)
+    stopped = steering.unwish(steering.wish(audited, "stop"))
+    ended = whatif.basis(stopped)
+    assert (ended.checking, ended.attempts) == (False, audited.attempts)
+    assert whatif.answer(ended).stop_machine < whatif.answer(going).stop_machine
+    other = replace(ended.asked.target, epsilon=0.06)
+    asked = whatif.answer(ended, whatif.Asked(ended.asked.prices, other))
+    again = whatif.answer(going, whatif.Asked(going.asked.prices, other))
+    assert asked == again  # as when another target ends it
+
+
+def test_networks_that_were_taken_out_still_count_among_those_that_t_compared():
+    state = states(ESTIMATED, ("resnet18",))[-2]
+    alone = steering.reconfigure(state, rivals=())
+    assert whatif.basis(alone).views[0].now.live == 2
 
 
 def test_before_the_first_training_nothing_is_known():

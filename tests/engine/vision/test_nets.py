@@ -17,7 +17,15 @@ from mcal_engine.vision.train import Recipe
 from tests.engine.vision.conftest import CLASSES, make_pool
 
 PAPER = ("paper_cnn18", "paper_resnet18", "paper_resnet50")
-LARGE = ("resnet18", "resnet50", "efficientnet_b0")
+LARGE = (
+    "resnet10", "resnet18", "resnet50", "squeezenet1_1", "densenet121", "googlenet",
+    "inception_v3", "efficientnet_b0", "convnext_tiny", "vit_b_16",
+)  # fmt: skip
+DEEP = ("densenet121", "googlenet", "inception_v3", "convnext_tiny", "vit_b_16")
+EVERY = [
+    pytest.param(arch, marks=pytest.mark.slow) if arch in DEEP else arch for arch in ARCHITECTURES
+]
+"""The deep ones take seconds for a single step."""
 TINY = Recipe(epochs=1, min_steps=2, batch=4, pad=1)
 CPU = torch.device("cpu")
 
@@ -75,6 +83,11 @@ def test_cnn18_of_the_paper_is_nine_plain_convolutions():
         ("resnet18", 1000, 224, 11_689_512),  # torchvision's model pages
         ("resnet50", 1000, 224, 25_557_032),
         ("efficientnet_b0", 1000, 224, 5_288_548),
+        ("densenet121", 1000, 224, 7_978_856),
+        ("googlenet", 1000, 224, 6_624_904),
+        ("squeezenet1_1", 1000, 224, 1_235_496),
+        ("convnext_tiny", 1000, 224, 28_589_128),
+        ("vit_b_16", 1000, 224, 86_567_656),
         ("resnet18", 10, 32, 11_173_962),  # with the CIFAR stem (kuangliu/pytorch-cifar)
         ("resnet50", 10, 32, 23_520_842),
     ],
@@ -100,7 +113,7 @@ def test_every_network_returns_a_logit_per_class(arch, channels, side):
         assert net(torch.empty(2, channels, side, side + 3)).shape == (2, 7)
 
 
-@pytest.mark.parametrize("arch", [arch for arch in ARCHITECTURES if arch != "resnet50"])
+@pytest.mark.parametrize("arch", [arch for arch in EVERY if arch != "resnet50"])
 def test_every_parameter_of_every_network_gets_a_gradient(arch):
     net = place(build(arch, channels=3, classes=5, side=20), CPU).eval()
     net(torch.randn(2, 3, 20, 20)).square().sum().backward()
@@ -108,7 +121,7 @@ def test_every_parameter_of_every_network_gets_a_gradient(arch):
     assert still == []
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("arch", EVERY)
 def test_every_network_trains_scores_saves_and_comes_back_to_the_last_bit(arch, tmp_path):
     """One tiny training for all of it: the large networks take a second each."""
     model = learner(20, 1, n=6)

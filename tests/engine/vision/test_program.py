@@ -18,9 +18,11 @@ import pytest
 
 from mcal_engine.vision import files, program
 from mcal_engine.vision import job as job_module
+from mcal_engine.vision import reporter as reporter_module
 from mcal_engine.vision.files import array_writer, write_array
-from mcal_engine.vision.job import Reporter, read_request, recipe_of
+from mcal_engine.vision.job import read_request, recipe_of
 from mcal_engine.vision.learner import TorchLearner
+from mcal_engine.vision.reporter import Reporter
 from mcal_engine.vision.train import Progress, Recipe
 from tests.engine.vision.conftest import CLASSES, FAST, TinyPool
 
@@ -264,7 +266,7 @@ def test_absolute_and_relative_paths_both_work(job):
 def test_progress_is_written_once_a_second_and_at_the_end(tmp_path, monkeypatch):
     clock, written = [0.0], []
     monkeypatch.setattr(
-        job_module, "write_json", lambda _path, value, **_: written.append(value["step"])
+        reporter_module, "write_json", lambda _path, value, **_: written.append(value["step"])
     )
     reporter = Reporter(tmp_path / "progress.json", n=100, now=lambda: clock[0])
     for step in range(1, 11):

@@ -1,0 +1,263 @@
+"""A grid of whole simulated runs: what each way to choose images and to train costs in the end.
+
+    .venv/bin/python -m tests.bench.sim_methods run [--data fashion_mnist cifar10_jpeg]
+        [--methods margin mutual_20 ...] [--seeds 0 1 2] [--limit 5000] [--folder ../shared/data]
+        [--out docs/results/cpu/methods] [--device cpu] [--dry]
+    .venv/bin/python -m tests.bench.sim_methods table [--out docs/results/cpu/methods]
+
+Each cell (data set, size, method, seed) is one `python -m mcal_engine simulate` in a process of its
+own and leaves one JSON file; a cell whose file is there is skipped, so a grid that was stopped goes
+on where it was. `table` prints what is there as the tables of docs/benchmarks.md: the mean over the
+seeds and, in brackets, the least and the most. Costs, shares and errors do not depend on how busy
+the machine is, but for the price of computing, which is charged by the second of a quiet machine or of a busy one: its
+column says how much of the total that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from mcal_engine.lab.recorder import hardware
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "docs" / "results" / "cpu" / "methods"
+LONGEST = 6 * 3600  # seconds for one cell
+
+METHODS: dict[str, tuple[str, ...]] = {
+    # one network
+    "margin": (),
+    "entropy": ("--acquisition", "entropy"),
+    "k_center": ("--acquisition", "k_center"),
+    "random": ("--acquisition", "random"),
+    "informativeness": ("--acquisition", "informativeness"),
+    # an ensemble that says what people label next, and by its mean what the machine labels
+    "mutual_5": ("--arch", "{net}+checkpoints=5", "--acquisition", "mutual_information"),
+    "mutual_20": ("--arch", "{net}+checkpoints=20", "--acquisition", "mutual_information"),
+    "variation_5": ("--arch", "{net}+checkpoints=5", "--acquisition", "variation_ratios"),
+    "variation_20": ("--arch", "{net}+checkpoints=20", "--acquisition", "variation_ratios"),
+    "mutual_4x5": (
+        "--arch",
+        "{net}+checkpoints=4+seeds=5",
+        "--acquisition",
+        "mutual_information",
+    ),
+    # the mean alone: people label next what its margin says, as with one network
+    "mean_5": ("--arch", "{net}+checkpoints=5"),
+    "mean_20": ("--arch", "{net}+checkpoints=20"),
+    "mean_seeds_5": ("--arch", "{net}+seeds=5"),
+    "entropy_20": ("--arch", "{net}+checkpoints=20", "--acquisition", "entropy"),
+    # the annotator: pseudo-labels, consistency training
+    "pseudo": ("--arch", "{net}+pseudo"),
+    "semi": ("--arch", "{net}+semi"),
+    # the race decides
+    "race_mean_20": ("--arch", "{net}", "--rivals", "{net}+checkpoints=20"),
+    "race_semi": ("--arch", "{net}", "--rivals", "{net}+semi"),
+}
+"""Options of `simulate` beside those of the data; {net} is the network of the data set."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set of the grid, below the folder of data sets, and its error target."""
+
+    path: str
+    net: str
+    epsilon: float
+    flip: bool = True
+
+
+SETS: dict[str, Data] = {
+    "fashion_mnist": Data("fashion_mnist", "cnn_small", 0.05),
+    "cifar10_jpeg": Data("cifar10_jpeg.npz", "cnn_fast", 0.10),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the grid; `limit` images of the data set, drawn by the seed."""
+
+    data: str
+    limit: int
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return f"{self.data}_{self.limit}_{self.method}_s{self.seed}.json"
+
+    def options(self, folder: Path, device: str | None = None) -> list[str]:
+        """Return the options of `simulate`."""
+        about = SETS[self.data]
+        given = [part.format(net=about.net) for part in METHODS[self.method]]
+        arch = [] if "--arch" in given else ["--arch", about.net]
+        return [
+            *("--data", str(folder / about.path), "--limit", str(self.limit)),
+            *("--seed", str(self.seed), "--epsilon", str(about.epsilon)),
+            *([] if about.flip else ["--no-flip"]),
+            *([] if device is None else ["--device", device]),
+            *arch,
+            *given,
+        ]
+
+
+def cells(options: argparse.Namespace) -> Iterator[Cell]:
+    """Yield the grid, all methods of one seed before the next seed: a part is a fair part."""
+    for data in options.data:
+        for seed in options.seeds:
+            for method in options.methods:
+                yield Cell(data, options.limit, method, seed)
+
+
+def run_cell(cell: Cell, options: argparse.Namespace) -> bool:
+    """Run one cell and write its file. Returns False where the run failed."""
+    command = ["-m", "mcal_engine", "simulate", *cell.options(options.folder, options.device)]
+    with tempfile.TemporaryDirectory(prefix="mcal-methods-") as folder:
+        result = Path(folder) / "result.json"
+        began = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, *command, "--json", str(result)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
+        if done.returncode or not result.exists():
+            print(f"{cell.name}: FAILED\n{done.stderr[-1500:]}", flush=True)
+            return False
+        found = json.loads(result.read_text())
+    content = {
+        "cell": asdict(cell),
+        "command": " ".join(["python", *command]),
+        "hardware": hardware(options.device or "cpu"),
+        "seconds": round(time.monotonic() - began, 1),
+        "result": short(found),
+    }
+    write(options.out / cell.name, content)
+    return True
+
+
+def short(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result without what no table shows: the plan of each round, the audit's lists."""
+    kept = {name: value for name, value in result.items() if name not in {"iterations", "promise"}}
+    rounds = result["iterations"]
+    wanted = ("train_size", "arch", "train_seconds", "score_seconds", "samples_shown", "c_star")
+    return kept | {"rounds": [{name: one[name] for name in wanted} for one in rounds]}
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a cell's file whole or not at all."""
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    temporary.replace(path)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the cells that have no file yet. Returns 1 where one failed."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for cell in cells(options):
+        if (options.out / cell.name).exists():
+            continue
+        if options.dry:
+            print("python -m mcal_engine simulate", *cell.options(options.folder, options.device))
+            continue
+        began = time.monotonic()
+        done = run_cell(cell, options)
+        failed += not done
+        print(f"{cell.name}: {time.monotonic() - began:.0f} s", flush=True)
+    return int(failed > 0)
+
+
+COLUMNS = (
+    "total cost, $",
+    "of it computing, $",
+    "people label, %",
+    "certified by machine, %",
+    "realised error, %",
+    "trainings",
+)
+
+# --- the table --------------------------------------------------------------------------------
+
+
+def load(folder: Path) -> list[dict[str, Any]]:
+    """Return all cells that are there."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def table(found: Iterable[dict[str, Any]]) -> str:
+    """Return one Markdown table for each data set and size: a row for each method."""
+    groups: dict[tuple[str, int], dict[str, list[dict[str, Any]]]] = {}
+    for one in found:
+        cell = one["cell"]
+        methods = groups.setdefault((cell["data"], cell["limit"]), {})
+        methods.setdefault(cell["method"], []).append(one["result"])
+    return "\n".join(_one_table(*key, methods) for key, methods in sorted(groups.items()))
+
+
+def _one_table(data: str, limit: int, methods: dict[str, list[dict[str, Any]]]) -> str:
+    lines = [
+        f"{data}, {limit:,} images, epsilon {SETS[data].epsilon:.0%}\n",
+        f"| method | seeds | {' | '.join(COLUMNS)} |",
+        "|---" * (2 + len(COLUMNS)) + "|",
+    ]
+    order = [name for name in METHODS if name in methods]
+    order += sorted(set(methods) - set(order))
+    return "\n".join([*lines, *(_row(name, methods[name]) for name in order)]) + "\n"
+
+
+def _row(name: str, results: list[dict[str, Any]]) -> str:
+    columns = [
+        spread([one["cost"]["total"] for one in results], 2),
+        spread([one["cost"]["compute"] for one in results], 2),
+        spread([100 * one["human_fraction"] for one in results], 1),
+        spread([100 * one["machine_fraction"] for one in results], 1),
+        spread([100 * one["realised_error"] for one in results], 2),
+        spread([len(one["rounds"]) for one in results], 1),
+    ]
+    return f"| {name} | {len(results)} | " + " | ".join(columns) + " |"
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Return "mean (least to most)"; one value stands alone."""
+    middle = f"{mean(values):,.{digits}f}"
+    if len(values) == 1:
+        return middle
+    return f"{middle} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the grid or print its table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("--data", nargs="+", choices=sorted(SETS), default=sorted(SETS))
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--limit", type=int, default=5000, help="images of each data set")
+    parser.add_argument("--folder", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--dry", action="store_true", help="only say what would be run")
+    options = parser.parse_args(arguments)
+    if options.what == "run":
+        return run(options)
+    print(table(load(options.out)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The grid of methods names what the engine knows, goes on where it was, and adds up its table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mcal_engine.options import add_run_options, run_config
+from mcal_engine.validation import validate
+from tests.bench import sim_methods
+from tests.bench.sim_methods import METHODS, SETS, Cell, spread, table
+
+FOLDER = Path("/data")
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("data", sorted(SETS))
+def test_every_cell_is_a_run_that_the_engine_accepts(method, data):
+    parser = argparse.ArgumentParser()
+    for name in ("--data", "--limit", "--device"):
+        parser.add_argument(name)
+    add_run_options(parser)
+    given = Cell(data, 5000, method, 3).options(FOLDER, "cpu")
+    options = parser.parse_args([part for part in given if part != "--no-flip"])
+    settings = run_config(options, 5000, 10)
+    validate(settings)
+    assert (settings.seed, settings.target.epsilon) == (3, SETS[data].epsilon)
+    assert settings.arch.startswith(SETS[data].net)
+
+
+def cell(method: str, seed: int, total: float, machine: float) -> dict:
+    return {
+        "cell": {"data": "fashion_mnist", "limit": 5000, "method": method, "seed": seed},
+        "result": {
+            "cost": {"total": total, "compute": 1.0},
+            "human_fraction": 1 - machine,
+            "machine_fraction": machine,
+            "realised_error": 0.02,
+            "rounds": [{}, {}],
+        },
+    }
+
+
+def test_the_table_has_a_row_for_each_method_in_the_order_of_the_grid():
+    cells = [cell("mutual_5", 0, 90, 0.5), cell("margin", 0, 100, 0.4), cell("margin", 1, 120, 0.2)]
+    lines = table(cells).splitlines()
+    assert lines[0] == "fashion_mnist, 5,000 images, epsilon 5%"
+    assert [line.split(" | ")[0] for line in lines[4:]] == ["| margin", "| mutual_5"]
+    assert "| 2 | 110.00 (100.00 to 120.00) | 1.00 (1.00 to 1.00) | 70.0 (60.0 to 80.0)" in lines[4]
+    assert "| 1 | 90.00 | 1.00 | 50.0 | 50.0 | 2.00 | 2.0 |" in lines[5]
+    assert {line.count("|") for line in lines[2:]} == {9}
+
+
+def test_a_mean_of_several_seeds_shows_their_range():
+    assert spread([1.0, 3.0], 1) == "2.0 (1.0 to 3.0)"
+    assert spread([1234.5], 2) == "1,234.50"
+
+
+def test_a_grid_runs_what_is_missing_and_tells_of_what_failed(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def run(command, **more):
+        asked.append(command)
+        if "entropy" in command:
+            return SimpleNamespace(returncode=2, stderr="no such thing")
+        found = cell("margin", 0, 100, 0.4)["result"] | {"iterations": [], "promise": {}}
+        Path(command[command.index("--json") + 1]).write_text(json.dumps(found))
+        return SimpleNamespace(returncode=0, stderr="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    given = ["run", "--data", "fashion_mnist", "--methods", "margin", "entropy", "--seeds", "0"]
+    given += ["--out", str(tmp_path)]
+    assert sim_methods.main(given) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["fashion_mnist_5000_margin_s0.json"]
+    assert "FAILED\nno such thing" in capsys.readouterr().out
+    assert sim_methods.main(given) == 1
+    assert len(asked) == 3
+    assert sim_methods.main(["table", "--out", str(tmp_path)]) == 0
+    assert "| margin | 1 | 100.00 |" in capsys.readouterr().out
