@@ -20,6 +20,15 @@ ACQUISITIONS: dict[str, str] = {
     "least_confidence": gettext_noop("Least confidence: the likeliest class is not likely"),
     "entropy": gettext_noop("Entropy: many classes are likely"),
     "k_center": gettext_noop("k-center: images unlike all labelled ones"),
+    "informativeness": gettext_noop(
+        "Informativeness: uncertain images that are like many others, so no outliers"
+    ),
+    "mutual_information": gettext_noop(
+        "Mutual information: the members of an ensemble disagree most"
+    ),
+    "variation_ratios": gettext_noop(
+        "Variation ratios: the members of an ensemble vote for different classes"
+    ),
     "random": gettext_noop("Random"),
 }
 """M(.): what people label next (paper, Sec. 3)."""
@@ -34,14 +43,41 @@ CERTAINTIES: dict[str, str] = {
 ARCHITECTURES: dict[str, str] = {
     "cnn_small": gettext_noop("Small network, quick on any computer"),
     "cnn_fast": gettext_noop("Strong small network: fewer labels, longer trainings"),
+    "squeezenet1_1": gettext_noop("SqueezeNet 1.1"),
+    "resnet10": gettext_noop("ResNet-10"),
     "resnet18": gettext_noop("ResNet-18"),
-    "resnet50": gettext_noop("ResNet-50"),
     "efficientnet_b0": gettext_noop("EfficientNet-B0"),
+    "googlenet": gettext_noop("GoogLeNet"),
+    "resnet50": gettext_noop("ResNet-50"),
+    "densenet121": gettext_noop("DenseNet-121"),
+    "inception_v3": gettext_noop("Inception v3"),
+    "convnext_tiny": gettext_noop("ConvNeXt-T"),
+    "vit_b_16": gettext_noop("ViT-B/16, a transformer"),
     "paper_cnn18": gettext_noop("CNN18 of the paper"),
     "paper_resnet18": gettext_noop("ResNet-18 of the paper (small)"),
     "paper_resnet50": gettext_noop("ResNet-50 of the paper (small)"),
 }
 """Networks, the quickest first."""
+
+ENSEMBLES: dict[str, str] = {
+    "cnn_small+checkpoints=5": gettext_noop("Small network, mean of 5 checkpoints"),
+    "cnn_small+checkpoints=20": gettext_noop(
+        "Small network, mean of 20 checkpoints: trained once, scored 20 times"
+    ),
+    "cnn_small+seeds=5": gettext_noop("Small network, mean of 5 runs: five times the training"),
+    "cnn_fast+checkpoints=5": gettext_noop("Strong small network, mean of 5 checkpoints"),
+    "cnn_fast+checkpoints=20": gettext_noop(
+        "Strong small network, mean of 20 checkpoints: trained once, scored 20 times"
+    ),
+    "resnet18+checkpoints=5": gettext_noop("ResNet-18, mean of 5 checkpoints"),
+}
+"""Several networks as one, by the names of candidates of the race (docs/ensembles.md)."""
+
+CANDIDATES: dict[str, str] = ARCHITECTURES | ENSEMBLES
+"""All that can race."""
+
+DISAGREEMENT = frozenset({"mutual_information", "variation_ratios"})
+"""What only the members of an ensemble can say: of no use to a candidate that is one network."""
 
 CURVE_MODELS: dict[str, str] = {
     "joint": gettext_noop("All shares together, with intervals"),

@@ -72,7 +72,11 @@ class Job(models.Model):
                 name="one_live_job_per_key",
             ),
         ]
-        indexes = [models.Index(fields=["state", "kind"], name="job_by_state")]
+        indexes = [
+            models.Index(fields=["state", "kind"], name="job_by_state"),
+            models.Index(fields=["project", "-finished", "-id"], name="job_by_end"),
+            models.Index(fields=["-finished", "-id"], name="job_by_end_of_all"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} job {self.pk}"

@@ -91,7 +91,7 @@ class Project(models.Model):
     certainty = models.CharField(max_length=20, default="margin")  # L(.): what the machine may do
     curve_model = models.CharField(max_length=20, default="joint")
     cost_model = models.CharField(max_length=20, default="linear")
-    arch = models.CharField(max_length=40, default="cnn_small")
+    arch = models.CharField(max_length=80, default="cnn_small")
     rivals = models.JSONField(default=list, blank=True)  # architectures that race with `arch`
     seed = models.PositiveIntegerField(default=0)
     settings = models.JSONField(default=dict, blank=True)  # {"flip": true, ...}

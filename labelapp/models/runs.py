@@ -78,8 +78,8 @@ class ModelVersion(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="models")
     iteration = models.PositiveIntegerField()
-    arch = models.CharField(max_length=40)
-    folder = models.CharField(max_length=300)  # holds model.pt and the score arrays
+    arch = models.CharField(max_length=80)
+    folder = models.CharField(max_length=300)  # holds weights and score arrays
     sha256 = models.CharField(max_length=64)
     metrics = models.JSONField(default=dict)
     created = models.DateTimeField(default=timezone.now)
