@@ -21,6 +21,7 @@ from labelapp.engine_rows import (
     profile_of,
     scores_of,
 )
+from labelapp.engine_what_if import planned_after
 from labelapp.models import Project, Run
 from labelapp.orders import (
     Ahead,
@@ -126,9 +127,10 @@ def target_of(project: Project) -> t.Target:
 
 
 def _paced(project: Project) -> dict[str, Any]:
-    """Return the limit on trainings where the project sets one; the engine paces itself to it."""
-    rounds = project.settings.get("max_rounds")
-    return {} if rounds is None else {"max_rounds": int(rounds)}
+    """Return what the project sets of pace and training; the engine's own values stand else."""
+    given = {name: project.settings.get(name) for name in ("max_rounds", "first")}
+    found: dict[str, Any] = {name: int(value) for name, value in given.items() if value is not None}
+    return found | {"training": dict(project.settings.get("training") or {})}
 
 
 # --- every later step ----------------------------------------------------------------------------
@@ -168,7 +170,7 @@ def next_step(
         state.iteration,
         record=record,
         others=others,
-        plan=saved["state"]["plan"],
+        plan=planned_after(saved),
         histogram=histogram_of(answer.pool, scored[leader]) if leader else {},
         profile=profile_of(answer.pool, scored[leader]) if leader else {},
         early=chosen,
@@ -274,7 +276,7 @@ def _chosen_early(
     state: t.McalState, outstanding: Order, pool: t.Pool, early: Ahead | None
 ) -> list[int]:
     """Choose the images that people get while a training runs, in their order."""
-    from mcal_engine import ahead  # noqa: PLC0415
+    from mcal_engine import ahead, budgets  # noqa: PLC0415
 
     if early is None or not isinstance(outstanding, TrainOrder) or not early.count:
         return []
@@ -282,7 +284,8 @@ def _chosen_early(
     if not models:
         return []
     views = [scores_of(model) for model in models]
-    order = ahead.asking_order(state.config, pool, views, early.count, state.iteration)
+    count = int(min(early.count, budgets.room(state, pool)))
+    order = ahead.asking_order(state.config, pool, views, count, state.iteration)
     return [int(item) for item in order]
 
 

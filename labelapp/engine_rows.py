@@ -64,7 +64,25 @@ def scores_of(model: Training | Frozen, merged: Mapping[int, int] | None = None)
         least=_array(model.folder, "least"),
         entropy=_array(model.folder, "entropy"),
         features=_array(model.folder, "features"),
+        mutual=_array(model.folder, "mutual"),
+        variation=_array(model.folder, "variation"),
     )
+
+
+def learns_from_itself(arch: str) -> bool:
+    """Tell whether a training of this candidate looks at its model of the round before."""
+    from mcal_engine import candidates  # noqa: PLC0415
+
+    return candidates.learns_from_itself(arch)
+
+
+def earlier_scores(folder: Path, project_id: int) -> dict[str, Any] | None:
+    """Return a stored model's pred, uncertainty and least [n]; None where some are gone."""
+    names = ("pred", "uncertainty", "least")
+    if not all((folder / f"{name}.npy").exists() for name in names):
+        return None
+    scores = scores_of(Frozen(folder, ""), merged_classes(project_id))
+    return {name: getattr(scores, name) for name in names}
 
 
 def merged_classes(project_id: int) -> dict[int, int]:

@@ -85,6 +85,16 @@ def with_classes(run: Run, classes: int) -> State:
     return _changed(run, lambda state: steering.reconfigure(state, classes=classes))
 
 
+def without_images(run: Run, n: int) -> State:
+    """Return the state of a run whose images from number `n` on were taken out again.
+
+    Raises TooLateError where they have joined it.
+    """
+    from mcal_engine import steering  # noqa: PLC0415
+
+    return _changed(run, lambda state: steering.going(state, n))
+
+
 def _changed(run: Run, change: Callable[[t.McalState], t.McalState]) -> State:
     from mcal_engine.errors import InvalidAnswerError, InvalidConfigError  # noqa: PLC0415
 

@@ -70,6 +70,12 @@ def images_by_people(counter: ProjectCounter) -> int:
     return counter.test + counter.train + counter.ahead + counter.audit + counter.residual
 
 
+def people_alone(counter: ProjectCounter, images: int, price: Decimal) -> Decimal:
+    """Return what it costs when people label so many images; what is bought keeps its price."""
+    left = images - counter.excluded - images_by_people(counter)
+    return counter.label_spend + max(left, 0) * price
+
+
 def as_planned(project: Project, known: float | None) -> Decimal:
     """Return the price per image that the run plans with (`known`, of its settings).
 

@@ -6,9 +6,10 @@ closed yet: today and, for some minutes after midnight, yesterday.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -18,10 +19,16 @@ from django.utils import timezone
 
 from labelapp.models import DaysClosed, LedgerDay, Membership, Project, User, WorkDay
 from labelapp.selectors.quality import Share, share_of
-from labelapp.selectors.work_days import DayWork, booked_between, work_between
+from labelapp.selectors.work_days import Booked, DayWork, booked_between, work_between
 
 RANGES = {"7": 7, "30": 30, "all": None}
 CHART_DAYS = 90  # bars; a longer time is shown by its last days
+
+SLOW = 0.1  # seconds: what takes longer to add up is kept for a while
+AGAIN = 20.0  # times as long as it took
+LONGEST = 60.0
+_KEPT: OrderedDict[tuple[str, date, date, date], _Open] = OrderedDict()
+_MOST = 64
 
 _share = lru_cache(maxsize=20_000)(share_of)
 """An exact interval takes milliseconds, and closed days keep theirs."""
@@ -77,6 +84,16 @@ class Person:
 
 
 @dataclass
+class _Open:
+    """What the days that are not closed add: sums at a moment, good for a while."""
+
+    at: datetime
+    booked: list[Booked]
+    work: dict[tuple[int, date], DayWork]
+    due: float = 0.0
+
+
+@dataclass
 class Pace:
     """Everything that the page shows. `since` is the first day, `until` today (UTC)."""
 
@@ -86,6 +103,7 @@ class Pace:
     total: Work
     days: dict[date, Work]  # of all people
     missing: tuple[date, date] | None = None  # days that no worker has added up yet
+    at: datetime | None = None  # when the open days were added up, where that was a while ago
 
 
 def pace(project: Project, choice: str = "30", *, only: int | None = None) -> Pace:
@@ -102,7 +120,7 @@ def pace(project: Project, choice: str = "30", *, only: int | None = None) -> Pa
         for day, work in person.days.items():
             days[day].add(work)
     first = since or min(days, default=today)
-    return Pace(first, today, people, total, dict(sorted(days.items())), found.missing)
+    return Pace(first, today, people, total, dict(sorted(days.items())), found.missing, found.at)
 
 
 class _Found:
@@ -122,9 +140,38 @@ class _Found:
         )
         one: Any = self.members[0] if self.members else None
         self._closed(since)
-        self._booked(self._open(one and one.closed_ledger, since, today))
-        self._answered(self._open(one and one.closed_work, since, today))
+        booked = self._open(one and one.closed_ledger, since, today)
+        answered = self._open(one and one.closed_work, since, today)
+        self.at: datetime | None = None
+        self._add(booked[0], answered[0], today)
         self._leave_out_missing()
+
+    def _add(self, booked: date, answered: date, today: date) -> None:
+        """Add the days from these on; many answers are added up now and then only."""
+        key, began = (self.project.public_id, booked, answered, today), time.monotonic()
+        found = _KEPT.get(key)
+        if found is not None and began < found.due:
+            self.at = found.at
+        else:
+            found = self._open_days(booked, answered, today)
+            took = time.monotonic() - began
+            found.due = time.monotonic() + min(AGAIN * took, LONGEST)
+            _KEPT.pop(key, None)
+            if took > SLOW:
+                _KEPT[key] = found
+            while len(_KEPT) > _MOST:
+                _KEPT.popitem(last=False)
+        for one in found.booked:
+            if one.user is not None:
+                self.work[one.user, one.day].cost += one.amount
+        for at, done in found.work.items():
+            self.work[at].done.add(done)
+
+    def _open_days(self, booked: date, answered: date, today: date) -> _Open:
+        people = {user for user, _day in self.work} | {one.user_id for one in self.members}
+        sums = booked_between(self.project.pk, booked, today)
+        people |= {one.user for one in sums if one.user is not None}
+        return _Open(timezone.now(), sums, work_between(self.project.pk, people, answered, today))
 
     def _leave_out_missing(self) -> None:
         """A day's money without its answers says nothing."""
@@ -162,16 +209,6 @@ class _Found:
         for user, day, amount in booked.values_list("user_id", "day", "amount"):
             if user is not None:
                 self.work[user, day].cost += amount
-
-    def _booked(self, days: tuple[date, date]) -> None:
-        for booked in booked_between(self.project.pk, *days):
-            if booked.user is not None:
-                self.work[booked.user, booked.day].cost += booked.amount
-
-    def _answered(self, days: tuple[date, date]) -> None:
-        people = {user for user, _day in self.work} | {one.user_id for one in self.members}
-        for key, done in work_between(self.project.pk, people, *days).items():
-            self.work[key].done.add(done)
 
     def _open(self, closed: date | None, since: date | None, today: date) -> tuple[date, date]:
         """Return the days that are added up now; notes those that are too many for it."""

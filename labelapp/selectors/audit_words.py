@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labelapp.models import AuditLog
-from labelapp.selectors.money_words import money, share
+from labelapp.selectors.money_words import money, price, share
 from labelapp.selectors.people import ROLE_WORDS
 from labelapp.selectors.quality import pause_words
 from labelapp.selectors.steering_words import TITLES
@@ -72,6 +72,8 @@ ACTIONS: dict[str, Words] = {
     "second_factor.off": gettext_lazy("switched the second factor off"),
     "second_factor.removed": gettext_lazy("removed the second factor of somebody"),
     "recovery_codes.made": gettext_lazy("made new recovery codes"),
+    "sign_in.done": gettext_lazy("signed in"),
+    "sign_in.refused": gettext_lazy("refused a sign-in or a confirmation"),
     "sign_on.connected": gettext_lazy("connected single sign-on"),
     "sign_on.disconnected": gettext_lazy("disconnected single sign-on"),
     "sign_on.took_over": gettext_lazy("took the account over by single sign-on"),
@@ -95,7 +97,15 @@ FAMILIES: dict[str, tuple[Words, tuple[str, ...]]] = {
     ),
     "sign_in": (
         gettext_lazy("Sign-in and access tokens"),
-        ("reset_link.", "password.", "second_factor.", "recovery_codes.", "sign_on.", "token."),
+        (
+            "reset_link.",
+            "password.",
+            "second_factor.",
+            "recovery_codes.",
+            "sign_in.",
+            "sign_on.",
+            "token.",
+        ),
     ),
     "project": (
         gettext_lazy("Project, guidelines and classes"),
@@ -142,16 +152,37 @@ FIELDS: dict[str, Words] = {
     "consensus": gettext_lazy("how answers become a label"),
     "scopes": gettext_lazy("may be used for"),
     "days": gettext_lazy("days"),
+    "by": gettext_lazy("by"),
     "active": gettext_lazy("active"),
     "label": gettext_lazy("label"),
     "status": gettext_lazy("status"),
+    "action": gettext_lazy("what was done"),
+    "class": gettext_lazy("number of the class"),
+    "query": gettext_lazy("filter"),
+    "total": gettext_lazy("images"),
     "said_now": gettext_lazy("still to pay, as said before"),
     "said_total": gettext_lazy("in all, as said before"),
+    "said_instead": gettext_lazy("instead of, as said before"),
 }
+BULK: dict[str, Words] = {
+    "review": gettext_lazy("send to review"),
+    "label": gettext_lazy("give this label"),
+    "exclude": gettext_lazy("exclude"),
+    "readmit": gettext_lazy("ask again"),
+}
+"""What a bulk action does to each of its images."""
 MOST = 12  # fields of one entry that are shown
 LONGEST = 120  # characters of one value
 SHARES = ("epsilon", "confidence", "overlap_share", "gold_share", "notify_move", "notify_budget")
-AMOUNTS = ("price_per_label", "compute_price_per_hour", "budget", "said_now", "said_total")
+PRICES = ("price_per_label", "compute_price_per_hour")
+AMOUNTS = (
+    "price_per_label",
+    "compute_price_per_hour",
+    "budget",
+    "said_now",
+    "said_total",
+    "said_instead",
+)
 
 
 def action_words(action: str) -> str:
@@ -168,18 +199,22 @@ def target_words(entry: AuditLog) -> str:
 
 def changes(entry: AuditLog) -> list[str]:
     """Return what is different now, a line each: `role: annotator → manager`."""
-    before, after = _flat(entry.before), _flat(entry.after)
-    names = list(dict.fromkeys([*before, *after]))
     currency = entry.project.currency if entry.project else ""
-    lines = [
-        _line(name, before, after, currency)
-        for name in names
-        if before.get(name) != after.get(name)
-    ]
+    lines = change_lines(_flat(entry.before), _flat(entry.after), currency)
     if len(lines) > MOST:
         rest = len(lines) - MOST
         return [*lines[:MOST], _("and %(count)s more") % {"count": rest}]
     return lines
+
+
+def change_lines(before: dict[str, Any], after: dict[str, Any], currency: str) -> list[str]:
+    """Return a line for each value that differs; amounts in this currency."""
+    names = list(dict.fromkeys([*before, *after]))
+    return [
+        _line(name, before, after, currency)
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
 
 
 def _flat(values: Any) -> dict[str, Any]:
@@ -189,7 +224,7 @@ def _flat(values: Any) -> dict[str, Any]:
     if not isinstance(said, dict):
         return values
     rest = {name: value for name, value in values.items() if name != "said"}
-    shown = ("now", "total")
+    shown = ("now", "total", "instead")
     return rest | {f"said_{one}": said[one] for one in shown if said.get(one) is not None}
 
 
@@ -212,16 +247,18 @@ def _value(name: str, value: Any, currency: str) -> str:
     if name in SHARES and isinstance(value, float):
         return share(value)
     if name in AMOUNTS and currency:
-        return _money(value, currency)
+        return _money(name, value, currency)
+    if name == "action" and isinstance(value, str) and value in BULK:
+        return str(BULK[value])
     if name == "role" and value in ROLE_WORDS:
         return _(ROLE_WORDS[value])
     text = pause_words(value) if name == "reason" and isinstance(value, str) else _plain(value)
     return f"{text[:LONGEST]}…" if len(text) > LONGEST else text
 
 
-def _money(value: Any, currency: str) -> str:
+def _money(name: str, value: Any, currency: str) -> str:
     try:
-        return money(Decimal(str(value)), currency)
+        return (price if name in PRICES else money)(Decimal(str(value)), currency)
     except ArithmeticError:
         return str(value)
 

@@ -2,7 +2,9 @@
 
 Of an image that trains the network: what the model before it joined B said, as kept by
 `services.past_guesses`. Of every other one: what the newest model says. Withheld, until the run
-has finished, wherever people's answers measure the machine: test marks, tests, audits, gold.
+has finished, wherever people's answers measure the machine: test marks, tests, audits, gold. The
+test images T (marks outside B) stay withheld after the end, for a finished project can be opened
+again and T then measures it (docs/certificates.md).
 """
 
 from __future__ import annotations
@@ -18,7 +20,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from labelapp.models import GoldItem, Label, LabelBatch, Project, Run, Task, TestMark
+from labelapp.models import (
+    GoldItem,
+    Label,
+    LabelBatch,
+    Project,
+    Run,
+    Task,
+    TestMark,
+    TrainItem,
+)
 from labelapp.selectors.browse_query import Query
 from labelapp.selectors.predictions import Rows, model_of, scores
 
@@ -197,14 +208,16 @@ def _sorted(found: Guesses) -> ByMargin:
 
 
 def withheld(project: Project) -> bool:
-    """Tell whether guesses for images that measure the machine are still withheld."""
+    """Tell whether guesses for all images that measure the machine are still withheld."""
     return project.status != Project.Status.FINISHED
 
 
 def hidden_of(project: Project, image_ids: Sequence[int]) -> set[int]:
     """Return which of these images must not be shown with a guess, nor be found by one."""
-    if not image_ids or not withheld(project):
+    if not image_ids:
         return set()
+    if not withheld(project):
+        return tests_of(project, image_ids)
     some = ", ".join(str(int(image_id)) for image_id in image_ids)  # numbers of ours
     measuring = ", ".join(f"'{purpose}'" for purpose in sorted(MEASURING))
     statement = (
@@ -222,4 +235,19 @@ def hidden_of(project: Project, image_ids: Sequence[int]) -> set[int]:
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [project.pk] * 3)
+        return {row[0] for row in cursor.fetchall()}
+
+
+def tests_of(project: Project, image_ids: Sequence[int]) -> set[int]:
+    """Return which of these images are in T: marked, and outside B."""
+    some = ", ".join(str(int(image_id)) for image_id in image_ids)  # numbers of ours
+    statement = (
+        f"SELECT m.image_id FROM {TestMark._meta.db_table} m"  # noqa: S608 - names of ours
+        f" JOIN {Run._meta.db_table} r ON r.id = m.run_id"
+        f" WHERE m.image_id IN ({some}) AND r.project_id = %s AND NOT EXISTS"
+        f" (SELECT 1 FROM {TrainItem._meta.db_table} b"
+        f" WHERE b.run_id = m.run_id AND b.image_id = m.image_id)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [project.pk])
         return {row[0] for row in cursor.fetchall()}

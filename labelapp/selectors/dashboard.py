@@ -22,6 +22,7 @@ from labelapp.selectors.dashboard_people import people_now
 from labelapp.selectors.dashboard_race import race
 from labelapp.selectors.dashboard_status import status
 from labelapp.selectors.dashboard_words import duration, event_as_dict, share
+from labelapp.selectors.outlook_words import changes
 
 RECENT_EVENTS = 9
 QUIET = ("training.progress", "import.progress")
@@ -43,7 +44,10 @@ def overview(project: Project, role: str | None = None) -> dict[str, Any]:
     facts, stored = _stored(seen)
     people = people_now(project)
     state = status(facts, seen, role)
-    state["warning"] = state["warning"] or _outdated(facts, stored["events"])
+    if stored["audit"]:
+        state["decision"] = stored["audit"]["headline"]
+    told = [state["warning"], *changes(facts.outlook.changed)]
+    state["warning"] = " ".join(line for line in told if line)
     return stored | {
         "figures": [*stored["figures"], time_figure(facts, _training_left(state))],
         "status": state,
@@ -57,17 +61,6 @@ def events_since(
     """Return the newest `most` events with since < seq <= until, in order."""
     found = Event.objects.filter(project_id=project_id, seq__gt=since, seq__lte=until)
     return [event_as_dict(event, currency) for event in found.order_by("-seq")[:most]][::-1]
-
-
-def _outdated(facts: Facts, events: list[dict[str, Any]]) -> str:
-    """Say that the forecast shown is of before the settings changed; empty if it is not."""
-    newest = (one["type"] for one in events if one["type"] in ("run.changed", "plan.updated"))
-    if facts.finished or not facts.plan or next(newest, "") != "run.changed":
-        return ""
-    return gettext(
-        "The settings changed after this forecast was made. The next training plans with them; "
-        "What if shows already what they mean."
-    )
 
 
 def _training_left(state: dict[str, Any]) -> float | None:

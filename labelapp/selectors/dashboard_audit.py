@@ -9,7 +9,7 @@ from django.utils.translation import gettext, gettext_noop
 from labelapp.choices import CERTIFICATE_WORDS
 from labelapp.models import LabelBatch, Task
 from labelapp.selectors.dashboard_facts import Facts
-from labelapp.selectors.dashboard_words import number, share, upper_share
+from labelapp.selectors.dashboard_words import images, money, number, share, upper_share
 from labelapp.selectors.people_words import people_line, together_line
 from labelapp.selectors.stored_words import stored_words
 
@@ -46,9 +46,11 @@ WHY = gettext_noop(
 def audit(facts: Facts) -> dict[str, Any] | None:
     """Return how far the audit is that is under way, in words and as a bar; None without one."""
     frozen, batch = facts.audit, facts.batch
-    if facts.finished or not frozen or batch is None or batch.purpose != "audit":
+    going = facts.state.phase == "audit" if batch is None else batch.purpose == "audit"
+    if facts.finished or not frozen or not going:
         return None
-    done = int(frozen["asked"]) - _images_left(facts, batch)
+    out = 0 if batch is None else _images_left(facts, batch)
+    done = int(frozen["asked"]) - out
     planned = round(float(frozen["planned"]))
     why = [gettext(WHY) % {"epsilon": share(facts.project.epsilon)}]
     if frozen["ended"]:
@@ -61,8 +63,41 @@ def audit(facts: Facts) -> dict[str, Any] | None:
         "done": done,
         "planned": planned,
         "most": max(planned, int(frozen["asked"])),
+        "headline": _headline(facts, done, planned, out),
         "text": " ".join([_of(done, planned), *why]),
     }
+
+
+def _headline(facts: Facts, done: int, planned: int, out: int) -> str:
+    """Say that an audit goes on: who asked for it, how far it is, what it may still cost.
+
+    That is what is expected to be missing, and at least the `out` images that people have.
+    """
+    ended = bool(facts.audit and facts.audit["ended"])
+    missing = out if ended else max(planned - done, out)
+    words = {
+        "name": facts.asked_by,
+        "number": number(facts.records[-1]["number"]) if facts.records else "",
+        "done": number(done),
+        "planned": number(planned),
+        "money": money(missing * facts.label_price, facts.currency),
+        "images": images(missing),
+    }
+    if ended:
+        text = gettext(
+            "An audit of the machine ends early: %(images)s are still out and cost %(money)s."
+        )
+        return text % words
+    who = gettext("An audit of the machine goes on, asked for by %(name)s.")
+    if not facts.asked_by:
+        who = gettext(
+            "An audit of the machine goes on, as the engine decided after training %(number)s."
+        )
+    far = gettext("%(done)s of about %(planned)s images are looked at.")
+    if done > planned:
+        far = gettext("%(done)s images are looked at, more than the %(planned)s expected.")
+    costs = gettext("It may still cost about %(money)s (%(images)s).")
+    return " ".join(sentence % words for sentence in (who, far, costs))
 
 
 def _images_left(facts: Facts, batch: LabelBatch) -> int:

@@ -11,6 +11,7 @@ from math import sqrt
 from typing import Any, Protocol
 
 from labelapp.models import Project
+from labelapp.selectors.outlook import Outlook
 
 THETAS = tuple(round(0.05 * k, 2) for k in range(1, 21))
 """The engine's grid of machine-labelled shares of the remainder; a test compares the two."""
@@ -39,6 +40,12 @@ class Facts(Protocol):
     def human_only(self) -> Decimal: ...
     @property
     def theta_star(self) -> float | None: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def spent(self) -> Decimal: ...
+    @property
+    def outlook(self) -> Outlook: ...
 
 
 def charts(facts: Facts) -> dict[str, Any]:
@@ -135,7 +142,8 @@ def _cost(facts: Facts) -> dict[str, Any]:
         "currency": facts.currency,
         "human_only": float(facts.human_only),
         "present": facts.records[-1]["train_size"] if facts.records else None,
-        "stop_now": plan.get("stop_now"),
+        "stop_now": None if facts.finished else facts.outlook.stop,
+        "spent": float(facts.spent) if facts.finished else None,
         "c_star": _interval(plan.get("c_star")),
         "b_opt": _interval(plan.get("b_opt")),
         "grid": list(plan.get("grid_b") or []),

@@ -47,7 +47,7 @@ def _money(facts: Facts) -> Table:
         ["budget", facts.project.budget, unit],
     ]
     if plan and not facts.finished:
-        rows.append(["total_if_stopped_now", plan["stop_now"], unit])
+        rows.append(["total_if_stopped_now", facts.outlook.stop, unit])
         rows.append(["forecast_total", *_interval(plan["c_star"]), unit])
         rows.append(["cheapest_training_size", *_interval(plan["b_opt"]), "images"])
         rows.append(["machine_share_of_remainder", *_interval(plan["theta_star"]), "share"])
@@ -62,7 +62,10 @@ def _quality(facts: Facts) -> Table:
     if facts.certificate:
         rows.append(["certified_bound", facts.certificate.get("bound"), "share of all labels"])
     elif facts.plan:
-        rows.append(["bound_if_stopped_now", facts.plan["error_bound_now"], "share of all labels"])
+        audited = facts.project.certificate == Project.CertificateKind.AUDIT
+        forced = bool((facts.outlook.answer or {}).get("forced"))
+        name = "expected_error_if_stopped_now" if audited or forced else "bound_if_stopped_now"
+        rows.append([name, facts.plan["error_bound_now"], "share of all labels"])
         if expected := forecast_error(facts):
             rows.append(["forecast_error", *expected, "share of all labels"])
     return rows

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, Exists, F, JSONField, OuterRef, Subquery, When
-from django.db.models.functions import Coalesce
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    JSONField,
+    OuterRef,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 
 from labelapp import pricing
-from labelapp.models import LabelBatch, ModelVersion, Project, ProjectCounter, Run, WorkerBeat
+from labelapp.models import (
+    LabelBatch,
+    ModelVersion,
+    Project,
+    ProjectCounter,
+    Run,
+    SteeringAction,
+    WorkerBeat,
+)
 from labelapp.selectors.dashboard_ledger import Line, ledger
+from labelapp.selectors.outlook import (
+    STOPS,
+    Outlook,
+    Rows,
+    State,
+    as_json,
+    outlook,
+    state_parts,
+)
 
 LABEL_PURPOSES = (*pricing.PURPOSES, "gold", "extra", "review")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A project's run as stored. `records` and `plan` are the engine's, as JSON.
+    """A project's run as stored. `records` are the engine's, as JSON.
 
-    `others` are the last training's records of the networks that race with the leader, `live`
-    those still in the race; `audit` is the attempt that the engine has begun last.
+    `others` are the last training's records of the networks that race with the leader.
 
-    `plan` is the last iteration's, None before the first forecast; `times` are when each
-    iteration ended; `margins` is the histogram of T after the last training. `batches` are open,
+    `outlook` holds the plan under the settings that the run has now, None before the first
+    forecast; `state` is of the engine; `times` are when each iteration ended; `margins` is the histogram of T after the last training. `batches` are open,
     the newest first; `people` is the newest report of the people's error.
     """
 
@@ -36,16 +63,31 @@ class Facts:
     run: Run | None
     records: list[dict[str, Any]]
     others: list[dict[str, Any]]
-    live: list[str]
-    audit: dict[str, Any] | None
+    state: State
     times: list[str]
     seconds: list[float]
-    plan: dict[str, Any] | None
+    outlook: Outlook
     margins: dict[str, Any]
     certificate: dict[str, Any] | None
     batches: tuple[LabelBatch, ...]
     people: dict[str, Any] | None
     ledger: Mapping[str, Line]
+    asked_by: str = ""  # who asked the run to stop, while that wish stands
+
+    @property
+    def plan(self) -> dict[str, Any] | None:
+        """The cheapest plan that is known now."""
+        return self.outlook.plan
+
+    @property
+    def live(self) -> list[str]:
+        """The networks still in the race."""
+        return list(self.state.live)
+
+    @property
+    def audit(self) -> dict[str, Any] | None:
+        """The attempt that the engine has begun last."""
+        return self.state.audit
 
     @property
     def batch(self) -> LabelBatch | None:
@@ -70,9 +112,7 @@ class Facts:
     @property
     def human_only(self) -> Decimal:
         """What it costs when people label every image: what is bought keeps its price."""
-        paid = sum((self.ledger[p].amount for p in LABEL_PURPOSES if p in self.ledger), Decimal(0))
-        left = self.n - self.counter.excluded - pricing.images_by_people(self.counter)
-        return paid + left * self.label_price
+        return pricing.people_alone(self.counter, self.n, self.label_price)
 
     @property
     def label_price(self) -> Decimal:
@@ -102,16 +142,16 @@ class Facts:
 class Seen:
     """What may have changed since the last look, in one statement: rows of one per project.
 
-    `live`, `audit` and `trained` are of the engine's state, without reading all of it.
+    `state` and `trained` are of the engine's state, without reading all of it.
     """
 
     project: Project
     counter: ProjectCounter
     run: Run | None
-    live: list[str]
-    audit: dict[str, Any] | None
+    state: State
     trained: bool
     worker: bool
+    asked_by: str = ""
 
 
 def look(project_id: int) -> Seen:
@@ -125,8 +165,8 @@ def look(project_id: int) -> Seen:
         Project.objects.select_related("counter", "run", "run__certificate", "people_report")
         .defer("run__state")
         .annotate(
-            live=F("run__state__state__live"),
-            audit=F("run__state__state__audit"),
+            **state_parts("run__"),
+            **_asking(),
             archs=F("run__state__order__archs"),
             trained=Coalesce(Subquery(counted), 0),
             worker=Exists(WorkerBeat.objects.filter(beat__gt=timezone.now() - WorkerBeat.FRESH)),
@@ -134,20 +174,16 @@ def look(project_id: int) -> Seen:
         .get(pk=project_id)
     )
     run = getattr(project, "run", None)
+    state = State.of(project)
     return Seen(
         project=project,
         counter=project.counter,
         run=run,
-        live=_json(project.live) or [],
-        audit=_json(project.audit),
-        trained=project.trained >= max(1, len(_json(project.archs) or [])),
+        state=state,
+        asked_by=_asked_by(project, state),
+        trained=project.trained >= max(1, len(as_json(project.archs) or [])),
         worker=project.worker,
     )
-
-
-def _json(found: Any) -> Any:
-    """Return what a part of a JSON column holds: databases give it as text."""
-    return json.loads(found) if isinstance(found, str) else found
 
 
 def gather(seen: Seen) -> Facts:
@@ -156,23 +192,58 @@ def gather(seen: Seen) -> Facts:
     rows = _iterations(run) if run else []
     last = rows[-1] if rows else None
     report = getattr(project, "people_report", None)
+    others = list(last["others"] or []) if last else []
+    batches = _open_batches(run)
     return Facts(
         project=project,
         counter=seen.counter,
         run=run,
         records=[row["record"] for row in rows],
-        others=list(last["others"] or []) if last else [],
-        live=seen.live,
-        audit=seen.audit,
+        others=others,
+        state=seen.state,
         times=[row["created"].isoformat() for row in rows],
         seconds=[row["seconds"] for row in rows],
-        plan=last["plan"] if last else None,
+        outlook=outlook(
+            Rows(
+                project,
+                seen.counter,
+                run,
+                seen.state,
+                last=[last["record"], *others] if last else [],
+                stored=last["plan"] if last else None,
+                batch=batches[0] if batches else None,
+            )
+        ),
         margins=dict(last["histogram"] or {}) if last else {},
         certificate=_certificate(run),
-        batches=_open_batches(run),
+        batches=batches,
         people=dict(report.content) if report else None,
         ledger=ledger(project, seen.counter.label_spend + seen.counter.compute_spend),
+        asked_by=seen.asked_by if run is not None and run.wish in STOPS else "",
     )
+
+
+def _asking() -> dict[str, Subquery]:
+    """Return annotations of a project: who asked for the end that its run is going to, and when.
+
+    `asked_in` is the audit that was under way then.
+    """
+    rows = SteeringAction.objects.filter(
+        project=OuterRef("pk"), action=OuterRef("run__wish"), undone_at=None
+    ).order_by("-pk")
+    shown = NullIf(F("user__display_name"), Value(""))
+    name = Coalesce(shown, F("user__email"), output_field=CharField())
+    return {
+        "asked_by": Subquery(rows.annotate(name=name).values("name")[:1]),
+        # As text: a JSON number out of a subquery is decoded twice on SQLite.
+        "asked_in": Subquery(rows.values(attempt=KeyTextTransform("attempt", "before"))[:1]),
+    }
+
+
+def _asked_by(project: Any, state: State) -> str:
+    """Return who asked for the end; empty where nobody is known, or the audit began before."""
+    own = state.audit is None or as_json(project.asked_in) != state.audit["attempt"]
+    return str(project.asked_by or "") if own else ""
 
 
 LARGE = ("plan", "others", "histogram")

@@ -11,6 +11,7 @@ from labelapp.selectors.dashboard_charts import THETAS
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_ledger import Line
 from labelapp.selectors.money_words import money, money_range, number, share, upper_share
+from labelapp.selectors.outlook_words import estimated, of_present, promised, title
 from labelapp.selectors.stored_words import stored_words
 
 Figure = dict[str, Any]
@@ -41,41 +42,60 @@ def row(key: str, label: str, text: str, note: str = "") -> Row:
 
 def _cost(facts: Facts) -> Figure:
     question = gettext("What will it cost?")
+    total = facts.outlook.total
     if facts.finished:
         return figure(
             "cost",
             gettext("What did it cost?"),
-            gettext("Total cost"),
+            title("spent"),
             money(facts.spent, facts.currency),
             note=_parts(facts),
             rows=[_people_alone(facts), _saving(facts, float(facts.spent), gettext("Saved"))],
             spark=_spark([record["committed"] for record in facts.records]),
         )
-    if facts.plan is None:
+    if total is None or (facts.plan is None and total.kind != "rest"):
         note = missing_trainings(facts)
         label, rows = gettext("Forecast total"), [_spent(facts), _people_alone(facts)]
         rows += _budget(facts)
         return figure("cost", question, label, NONE, note=note, rows=rows, meter=_used(facts))
-    star = facts.plan["c_star"]
-    totals = [record["c_star"] for record in facts.records if record["c_star"] is not None]
+    past = [record["c_star"] for record in facts.records if record["c_star"] is not None]
+    star, planned = total.interval or {}, total.kind == "plan"
     return figure(
         "cost",
         question,
-        gettext("Forecast total"),
-        money(star["value"], facts.currency),
-        interval=_sure(0.8, star["low80"], star["high80"], facts.currency),
-        wider=_sure(0.95, star["low95"], star["high95"], facts.currency),
+        title(total.kind),
+        money(total.value, facts.currency),
+        interval=_sure(0.8, star["low80"], star["high80"], facts.currency) if star else "",
+        wider=_sure(0.95, star["low95"], star["high95"], facts.currency) if star else "",
+        note="" if planned else title(total.kind),
         rows=[
             _spent(facts),
-            _stop_now(facts),
+            *_otherwise(facts, total.kind),
             _people_alone(facts),
-            _saving(facts, float(star["value"]), gettext("Saving")),
+            _saving(facts, total.value, gettext("Saving")),
             *_budget(facts),
         ],
-        change=_change(totals, facts.currency),
-        spark=_spark(totals),
+        change=_change(_newest(past, facts), facts.currency) if planned else "",
+        spark=_spark(_newest(past, facts)),
         meter=_used(facts),
     )
+
+
+def _newest(past: list[float], facts: Facts) -> list[float]:
+    """Return the totals that were forecast, the one of after a change behind them."""
+    if facts.plan is None or not facts.outlook.changed:
+        return past
+    return [*past, float(facts.plan["c_star"]["value"])]
+
+
+def _otherwise(facts: Facts, kind: str) -> list[Row]:
+    """Return what other ways would come to: stopping now, and going on after a wish to stop."""
+    if facts.plan is None or kind == "rest":
+        return []
+    if kind == "stop":
+        star = money(facts.plan["c_star"]["value"], facts.currency)
+        return [row("going_on", gettext("Without the stop"), star, gettext("as forecast"))]
+    return [_stop_now(facts)]
 
 
 def _spent(facts: Facts) -> Row:
@@ -92,9 +112,13 @@ def _parts(facts: Facts) -> str:
 
 def _stop_now(facts: Facts) -> Row:
     """Return what is committed: the total if the training stopped now and all got its label."""
-    stop = float((facts.plan or {})["stop_now"])
-    note = gettext("the machine labels %(n)s") % {"n": number((facts.plan or {})["machine_now"])}
-    return row("stop_now", gettext("Total if stopped now"), money(stop, facts.currency), note)
+    found = facts.outlook
+    words = {"n": number(found.stop_machine), "money": money(found.training, facts.currency)}
+    note = gettext("the machine labels %(n)s") % words
+    if found.training:
+        note = gettext("the machine labels %(n)s; with one more training, about %(money)s") % words
+    label = gettext("Total if stopped now")
+    return row("stop_now", label, money(found.stop or 0, facts.currency), note)
 
 
 def _people_alone(facts: Facts) -> Row:
@@ -203,7 +227,8 @@ def _quality(facts: Facts) -> Figure:
         sign=gettext("about"),
         interval=gettext("%(share)s sure: %(interval)s")
         % {"share": share(0.8), "interval": interval},
-        note=gettext("of all images, forecast for what the machine will label"),
+        note=gettext("%(kind)s; of all images, for what the machine will label")
+        % {"kind": estimated()},
         rows=rows,
         tone="ok" if value <= epsilon else "danger",
         meter={"value": value, "limit": epsilon},
@@ -218,7 +243,8 @@ def _certified(facts: Facts, question: str, content: dict[str, Any]) -> Figure:
     }
     wrong = int(content.get("wrong_at_most") or 0)
     machine = int(content.get("delivered") or content.get("machine_labels") or 0)
-    rows = [_limit(facts)]
+    limit = share(facts.project.epsilon)
+    rows = [row("epsilon", gettext("Limit"), limit, gettext("at most"))]
     if machine:
         of = gettext("of %(n)s machine labels") % {"n": number(machine)}
         rows.insert(0, row("wrong", gettext("Wrong at most"), number(wrong), of))
@@ -236,37 +262,47 @@ def _certified(facts: Facts, question: str, content: dict[str, Any]) -> Figure:
 
 
 def _limit(facts: Facts) -> Row:
-    note = gettext("%(confidence)s sure, %(promise)s") % {
-        "confidence": share(facts.project.confidence),
-        "promise": gettext("certified by an audit")
-        if facts.project.certificate == Project.CertificateKind.AUDIT
-        else gettext("estimated with a margin"),
-    }
-    return row("epsilon", gettext("Limit"), share(facts.project.epsilon), note)
+    kind = promised(facts.project)
+    return row("epsilon", gettext("Limit"), share(facts.project.epsilon), kind)
 
 
 def _bound_now(facts: Facts) -> Row:
-    """Return what could be promised if the training stopped now."""
-    label = gettext("Bound if stopped now")
-    machine = int(facts.plan["machine_now"]) if facts.plan else 0
+    """Return the error if the training stopped now: bounded by T, or expected and then audited."""
+    audited = facts.project.certificate == Project.CertificateKind.AUDIT
+    forced = bool((facts.outlook.answer or {}).get("forced"))
+    label = gettext("Wrong labels if stopped now")
+    machine = facts.outlook.stop_machine
     if not facts.plan:
         return row("bound_now", label, NONE)
     if not machine:
         return row("bound_now", label, NONE, gettext("nothing fits within the limit yet"))
-    words = {"n": number(machine)}
-    if facts.project.certificate == Project.CertificateKind.AUDIT:
-        note = gettext("with %(n)s by the machine; an estimate until checked") % words
-    else:
-        note = gettext("with %(n)s by the machine; an estimate") % words
-    bound = upper_share(float(facts.plan["error_bound_now"]))
-    return row("bound_now", label, f"\u2264\u00a0{bound}", note)
+    words = {"n": number(machine), "kind": of_present(facts.project, forced=forced)}
+    note = gettext("%(kind)s; with %(n)s by the machine") % words
+    error = float(facts.plan["error_bound_now"])
+    text = f"≤\u00a0{upper_share(error)}"
+    if audited or forced:
+        text = f"{gettext('about')}\u00a0{share(error)}"
+    return row("bound_now", label, text, note)
 
 
 def forecast_error(facts: Facts) -> tuple[float, float, float] | None:
     """Return the share of all labels that is expected to be wrong at the end, with 80 %.
 
-    The error curve of theta* at B_opt, times the share of all images that the machine labels.
+    The engine's own expectation; its interval is that of the error curve of theta* at B_opt,
+    times the share of all images that the machine labels.
     """
+    found, answer = _by_curve(facts), facts.outlook.answer
+    if found is None or answer is None:
+        return found
+    kind = facts.outlook.total.kind if facts.outlook.total else "plan"
+    if kind == "rest" and not facts.counter.machine:
+        return 0.0, 0.0, 0.0  # people label everything
+    value = float(answer["stop_error" if kind == "stop" else "error"])
+    return value, min(found[1], value), max(found[2], value)
+
+
+def _by_curve(facts: Facts) -> tuple[float, float, float] | None:
+    """Return the error by the curve of theta*: median and 80 % band."""
     plan = facts.plan
     if not plan or not plan.get("curve_b") or not facts.records:
         return None

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 
 from labelapp import pricing
@@ -15,6 +14,7 @@ from labelapp.pace import Finish, Pace, Range, finish
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_figures import NONE, Figure, figure, missing_trainings, row
 from labelapp.selectors.dashboard_people import Work, work_of
+from labelapp.selectors.date_words import near_day_words
 from labelapp.selectors.money_words import NBSP, duration, number, share
 
 SOON = timedelta(hours=20)  # nearer ends are told in hours
@@ -27,7 +27,7 @@ def time_figure(facts: Facts, training_left: float | None = None) -> Figure:
         at = facts.run.finished if facts.run else None
         machine = number(facts.counter.machine)
         rows = [*_done_rows(facts), row("machine", gettext("Labels by the machine"), machine)]
-        found = _card(facts, label, _day(at) if at else NONE, rows=rows)
+        found = _card(facts, label, near_day_words(at) if at else NONE, rows=rows)
         return found | {"question": gettext("When was it done?")}
     labels = labels_left(facts)
     if labels is None:
@@ -65,7 +65,13 @@ def expected_labels(facts: Facts) -> tuple[float, float, float] | None:
     if facts.certificate or facts.finished:
         exact = most - facts.counter.machine
         return exact, exact, exact
-    plan = facts.plan
+    plan, answer, total = facts.plan, facts.outlook.answer, facts.outlook.total
+    if total is not None and total.kind == "rest":
+        return most, most, most
+    if answer is not None and total is not None:
+        found = _by_engine(answer, most, kind=total.kind)
+        least = float(pricing.images_by_people(facts.counter))
+        return found[0], max(found[1], least), max(found[2], least)
     if not plan or not plan.get("grid_b") or not plan.get("human_only"):
         return None
     star, place = plan["c_star"], _cheapest(plan)
@@ -77,6 +83,15 @@ def expected_labels(facts: Facts) -> tuple[float, float, float] | None:
     return fit[0], fit[1], fit[2]
 
 
+def _by_engine(answer: dict[str, Any], most: float, *, kind: str) -> tuple[float, float, float]:
+    """Return the images that people will have labelled, as the engine expects it, with 80 %."""
+    if kind == "stop":
+        exact = most - float(answer["stop_machine"])
+        return exact, exact, exact
+    people = answer["people"]
+    return float(people["value"]), float(people["low80"]), float(people["high80"])
+
+
 def training_seconds(facts: Facts, running: float | None = None) -> float:
     """Return the seconds of training that the cheapest plan still has before it.
 
@@ -86,6 +101,10 @@ def training_seconds(facts: Facts, running: float | None = None) -> float:
     """
     if facts.certificate or facts.finished or not facts.plan:
         return 0.0
+    total = facts.outlook.total
+    if total is not None and total.kind != "plan":  # it stops: one more at most
+        one = facts.outlook.seconds if total.kind == "stop" else 0.0
+        return one if running is None else running
     steps = int(facts.plan.get("steps") or 0)
     last = facts.seconds[-1] if facts.seconds else 0.0
     price = float(facts.project.compute_price_per_hour)
@@ -147,7 +166,7 @@ def _tens(moment: datetime) -> str:
 def _interval(found: Finish, now: datetime) -> str:
     low, high = _span(found.low, now), _span(found.high, now)
     if found.high - now >= SOON:
-        low, high = _day(found.low), _day(found.high)
+        low, high = near_day_words(found.low), near_day_words(found.high)
     if low == high:
         return ""
     interval = gettext("%(low)s to %(high)s") % {"low": low, "high": high}
@@ -163,7 +182,7 @@ def _when(at: datetime, now: datetime) -> tuple[str, str]:
     left = at - now
     if left < SOON:
         return gettext("in %(time)s") % {"time": _about(left)}, ""
-    return _day(at), gettext("in %(time)s") % {"time": _about(left)}
+    return near_day_words(at), gettext("in %(time)s") % {"time": _about(left)}
 
 
 def _about(left: timedelta) -> str:
@@ -175,14 +194,6 @@ def _about(left: timedelta) -> str:
         return gettext("%(n)s h").replace(" ", NBSP) % {"n": number(round(minutes / 60))}
     days = round(minutes / 1440)
     return ngettext("%(n)s day", "%(n)s days", days).replace(" ", NBSP) % {"n": number(days)}
-
-
-def _day(at: datetime) -> str:
-    # Translators: how Django writes a near date: day of the week, day, month; "Tue 24 Nov".
-    words = gettext("D j M")
-    if at.year != timezone.now().year:
-        words += " Y"
-    return str(date_format(at, words)).replace(" ", NBSP)
 
 
 def _label_rows(facts: Facts, labels: Range) -> list[dict[str, str]]:

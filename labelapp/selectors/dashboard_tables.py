@@ -15,9 +15,11 @@ from labelapp.selectors.dashboard_words import (
     PURPOSES,
     duration,
     images,
+    mean_price,
     money,
     money_range,
     number,
+    price,
     purpose_words,
     share,
 )
@@ -43,8 +45,26 @@ def counts(facts: Facts) -> dict[str, Any]:
         "n": facts.n,
         "n_text": images(facts.n),
         "total_text": number(facts.n),
-        "parts": _placed(kinds, max(1, facts.n), facts.project.public_id),
+        "parts": _placed(kinds, max(1, facts.n), facts.project.public_id, _of_tests(facts)),
     }
+
+
+def _of_tests(facts: Facts) -> str:
+    """Say why fewer images are in T than labels were bought for it; empty where it is as many."""
+    bought = int(facts.ledger.get("test", Line()).quantity)
+    if facts.project.overlap > 1:
+        words = {"bought": number(bought)}
+        text = gettext("%(bought)s answers bought; what has joined B counts there") % words
+        return text if bought else ""
+    gone = bought - facts.counter.test
+    if gone <= 0:
+        return ""
+    words = {"bought": number(bought), "gone": number(gone)}
+    if facts.counter.excluded:
+        text = gettext("%(bought)s bought, %(gone)s of them have joined B or are excluded")
+    else:
+        text = gettext("%(bought)s bought, %(gone)s of them have joined B")
+    return text % words
 
 
 _IN = {"audit": "audit", "machine": "machine", "residual": "residual", "excluded": "excluded"} | {
@@ -63,7 +83,9 @@ def _images_of(pid: str, key: str, count: int) -> str:
         return ""
 
 
-def _placed(kinds: list[tuple[str, str, str, int]], n: int, pid: str) -> list[dict[str, Any]]:
+def _placed(
+    kinds: list[tuple[str, str, str, int]], n: int, pid: str, tests: str
+) -> list[dict[str, Any]]:
     """Add each part's place in a bar that is 1,000 wide, and the way to its images."""
     parts, x = [], 0.0
     for key, label, colour, count in kinds:
@@ -76,6 +98,7 @@ def _placed(kinds: list[tuple[str, str, str, int]], n: int, pid: str) -> list[di
                 "count": count,
                 "count_text": number(count),
                 "share": share(count / n),
+                "note": tests if key == "test" else "",
                 "url": _images_of(pid, key, count),
                 "x": round(x, 2),
                 "width": round(width, 2),
@@ -121,15 +144,16 @@ def _labels(count: int) -> str:
 
 def _unit(line: Line, facts: Facts, *, labels: bool) -> str:
     """Return the price; where it changed meanwhile, the mean of what was paid."""
-    price = facts.project.price_per_label if labels else facts.project.compute_price_per_hour
-    mean = line.amount / line.quantity if line.quantity else price
-    changed = abs(mean - price) > price / 100  # cents of the sum are rounded
-    words = {"money": money(mean if changed else price, facts.currency)}
+    each = facts.project.price_per_label if labels else facts.project.compute_price_per_hour
+    mean = line.amount / line.quantity if line.quantity else each
+    changed = abs(mean - each) > each / 100  # cents of the sum are rounded
+    paid = mean_price(mean, facts.currency) if changed else price(each, facts.currency)
+    words = {"money": paid}
     if labels:
-        said = gettext("%(money)s a label on average") if changed else gettext("%(money)s a label")
+        text = gettext("%(money)s a label on average") if changed else gettext("%(money)s a label")
     else:
-        said = gettext("%(money)s an hour on average") if changed else gettext("%(money)s an hour")
-    return said % words
+        text = gettext("%(money)s an hour on average") if changed else gettext("%(money)s an hour")
+    return text % words
 
 
 def rounds(facts: Facts) -> list[dict[str, Any]]:

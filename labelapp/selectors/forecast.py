@@ -12,7 +12,6 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 from labelapp.models import Project
@@ -23,10 +22,19 @@ from labelapp.selectors import forecast_history as history
 from labelapp.selectors import forecast_ledger as ledger
 from labelapp.selectors import forecast_words as words
 from labelapp.selectors.browse_query import browse_url
-from labelapp.selectors.dashboard_words import duration, money, number, purpose_words, share
+from labelapp.selectors.dashboard_words import (
+    duration,
+    mean_price,
+    money,
+    number,
+    purpose_words,
+    share,
+)
+from labelapp.selectors.date_words import day_words
 from labelapp.selectors.forecast_counts import counts
 from labelapp.selectors.forecast_facts import Facts, class_names, gather
 from labelapp.selectors.forecast_pictures import pictures
+from labelapp.selectors.outlook_words import changes
 
 Page = dict[str, Any]
 
@@ -176,7 +184,7 @@ def _page(facts: Facts, name: str, pictures_: dict[str, Any], said: dict[str, st
         "epsilon": facts.project.epsilon,
         "finished": facts.finished,
         "trainings": len(facts.records),
-        "needs": words.needs(facts),
+        "needs": words.needs(facts) or " ".join(changes(facts.outlook.changed)),
         "said": said,
         "charts": pictures_,
     }
@@ -237,7 +245,7 @@ def _day(day: date, parts: dict[str, ledger.Line]) -> dict[str, Any]:
 
 def _day_words(facts: Facts, day: dict[str, Any]) -> dict[str, str]:
     return {
-        "day_text": date_format(date.fromisoformat(day["day"]), "DATE_FORMAT"),
+        "day_text": day_words(day["day"]),
         "amount_text": money(day["amount"], facts.currency),
         "labels_text": number(day["labels"]),
     }
@@ -289,7 +297,7 @@ def _people(facts: Facts, found: dict[int | None, ledger.Line]) -> list[dict[str
                 "labels": number(line.quantity),
                 "amount": money(line.amount, facts.currency),
                 "value": str(line.amount),
-                "mean": money(mean, facts.currency),
+                "mean": mean_price(mean, facts.currency),
             }
         )
     return rows
@@ -305,5 +313,5 @@ def _machine(facts: Facts, row: dict[str, Any]) -> dict[str, Any]:
         "time": duration(float(line.quantity) * 3600),
         "amount": money(line.amount, facts.currency),
         "value": str(line.amount),
-        "price": money(price, facts.currency),
+        "price": mean_price(price, facts.currency),
     }

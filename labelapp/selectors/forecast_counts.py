@@ -17,7 +17,9 @@ from django.utils import timezone
 
 from labelapp.models import Label, Project, ProjectCounter
 
-PART = 25_000  # labels that one request looks at
+PART = 25_000  # labels that a request looks at first; later ones by how long that took
+LEAST, MOST = 2_000, 100_000  # and what it looks at in any case, and at most
+SECONDS = 0.04  # what a request may spend on counting
 AGAIN = 3.0  # seconds; a count that took long is made anew later still
 _KEPT = 64
 _KNOWN: OrderedDict[int, _Known] = OrderedDict()
@@ -56,6 +58,7 @@ class _Known:
     due: float = 0.0
     part: Table | None = None
     place: int = -1
+    size: int = 0  # labels that the next request looks at; 0: nothing is known yet
     begun: object = None
 
 
@@ -90,20 +93,28 @@ def labelled(counter: ProjectCounter) -> int:
 
 def _count_on(project_id: int, known: _Known) -> None:
     """Look at the next labels; the last of them make the count whole."""
-    begin = time.monotonic()
-    rows = _part(project_id, known.place)
+    begin, size = time.monotonic(), known.size or PART
+    rows = _part(project_id, known.place, size)
     part, seen = {} if known.part is None else known.part, 0
     for index, source, number, last in rows:
         part[index, source] = part.get((index, source), 0) + number
         known.place, seen = max(known.place, last), seen + number
-    known.seconds += time.monotonic() - begin
-    if seen < PART:
+    took = time.monotonic() - begin
+    known.seconds += took
+    if seen < size:
         known.whole, known.at, known.version = part, timezone.now(), known.begun
         known.due = time.monotonic() + max(AGAIN, 20 * known.seconds)
         known.part = None
+    else:
+        known.part, known.size = part, suited(size, took)
 
 
-def _part(project_id: int, place: int) -> list[tuple[int, str, int, int]]:
+def suited(size: int, took: float) -> int:
+    """Return how many labels take `SECONDS` where `size` took so long; at most four times more."""
+    return max(LEAST, min(MOST, 4 * size, int(size * SECONDS / max(took, 1e-4))))
+
+
+def _part(project_id: int, place: int, size: int) -> list[tuple[int, str, int, int]]:
     """Return (class, source, labels, largest seq) of the next labels by seq: one index range."""
     table = Label._meta.db_table
     with connection.cursor() as cursor:
@@ -112,6 +123,6 @@ def _part(project_id: int, place: int) -> list[tuple[int, str, int, int]]:
             f"SELECT class_index, source, seq FROM {table}"
             " WHERE project_id = %s AND seq > %s ORDER BY seq LIMIT %s"
             ") AS labels GROUP BY class_index, source",
-            [project_id, place, PART],
+            [project_id, place, size],
         )
         return [(int(a), str(b), int(c), int(d)) for a, b, c, d in cursor.fetchall()]

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from labelapp import pricing
-from labelapp.models import Iteration, LabelClass, Project, ProjectCounter, Run
+from labelapp.models import Iteration, LabelBatch, LabelClass, Project, ProjectCounter, Run
+from labelapp.selectors.outlook import Outlook, Rows, State, outlook, state_parts
 
 _ROW = ("id", "number", "record", "others", "created")
 
@@ -20,8 +21,9 @@ _ROW = ("id", "number", "record", "others", "created")
 class Facts:
     """A project's run. `records` are the leader's, `others` the rivals' of each training.
 
-    `plan`, `margins` (histogram) and `profile` (T image by image) are the last training's; `keys`
-    are the rows of the trainings, whose content never changes.
+    `outlook` is what every page says of what is to come; `margins` (histogram) and `profile` (T
+    image by image) are the last training's; `keys` are the rows of the trainings, whose content
+    never changes.
     """
 
     project: Project
@@ -30,11 +32,16 @@ class Facts:
     records: list[dict[str, Any]] = field(default_factory=list)
     others: list[list[dict[str, Any]]] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
-    plan: dict[str, Any] | None = None
+    outlook: Outlook = field(default_factory=Outlook)
     margins: dict[str, Any] = field(default_factory=dict)
     profile: dict[str, Any] = field(default_factory=dict)
     certificate: dict[str, Any] | None = None
     live: list[str] = field(default_factory=list)
+
+    @property
+    def plan(self) -> dict[str, Any] | None:
+        """The cheapest plan that is known now."""
+        return self.outlook.plan
 
     @property
     def n(self) -> int:
@@ -60,8 +67,7 @@ class Facts:
     @property
     def human_only(self) -> Decimal:
         """What it costs when people label every image: what is bought keeps its price."""
-        left = self.n - self.counter.excluded - pricing.images_by_people(self.counter)
-        return self.counter.label_spend + left * self.label_price
+        return pricing.people_alone(self.counter, self.n, self.label_price)
 
     @property
     def finished(self) -> bool:
@@ -94,7 +100,8 @@ def version_of(project: Project) -> str:
 
 
 def gather(project: Project, *, trainings: bool = True) -> Facts:
-    """Read what is stored about the project's run: three statements, one more in a race.
+    """Read what is stored about the project's run: four statements, one more after a
+    change of the settings.
 
     Without `trainings` one: the counter and the run, for money and settings.
     """
@@ -105,18 +112,24 @@ def gather(project: Project, *, trainings: bool = True) -> Facts:
     rows = list(run.iterations.values(*_ROW).order_by("number"))
     last = _last(run)
     certificate = _one(run, "certificate")
+    state = State.of(last) if last else State()
+    records = [row["record"] for row in rows]
+    others = [row["others"] or [] for row in rows]
+    newest = [records[-1], *others[-1]] if records else []
+    stored = last.plan if last else None
+    batch = run.batches.filter(request_id=run.waiting_for, state=LabelBatch.State.OPEN).first()
     return Facts(
         project=project,
         counter=counter,
         run=run,
-        records=[row["record"] for row in rows],
-        others=[row["others"] or [] for row in rows],
+        records=records,
+        others=others,
         keys=[row["id"] for row in rows],
-        plan=last.plan if last else None,
+        outlook=outlook(Rows(project, counter, run, state, newest, stored, batch)),
         margins=dict(last.histogram or {}) if last else {},
         profile=dict(last.profile or {}) if last else {},
         certificate=dict(certificate.content) if certificate else None,
-        live=_live(run, project),
+        live=list(state.live) if project.rivals else [],
     )
 
 
@@ -132,15 +145,9 @@ def _one(row: Any, name: str) -> Any:
 
 
 def _last(run: Run) -> Iteration | None:
-    return run.iterations.only("plan", "histogram", "profile", "run_id").order_by("-number").first()
-
-
-def _live(run: Run, project: Project) -> list[str]:
-    """Return the networks still in the race, without reading all of the engine's state."""
-    if not project.rivals:
-        return []
-    found = Run.objects.filter(pk=run.pk).values_list("state__state__live", flat=True).first()
-    return list(found or [])
+    """Return the last training, with what matters of the engine's state beside it."""
+    rows = run.iterations.only("plan", "histogram", "profile", "run_id")
+    return rows.annotate(**state_parts("run__")).order_by("-number").first()
 
 
 def class_names(project: Project) -> dict[int, str]:

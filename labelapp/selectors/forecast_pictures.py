@@ -1,7 +1,8 @@
 """A few images behind each frequent mistake: what people called i and an unseeing model called j.
 
 Out of sample: only models that had not seen the image. While the run goes on no test mark, audit
-or gold image is among them (selectors.predictions is the gate); when it is finished all are.
+or gold image is among them (selectors.predictions is the gate). When it is finished audits and gold
+are, and the test images still are not: a project can be opened again, and they measure it then.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from django.conf import settings
 
 from labelapp.models import GoldItem, Iteration, Label, LabelBatch
+from labelapp.selectors.browse_guess import hidden_of
 from labelapp.selectors.forecast_facts import Facts
 from labelapp.selectors.predictions import PURPOSES, Asked, Rows, showable
 
@@ -28,8 +30,6 @@ def pictures(facts: Facts, pairs: Collection[Pair]) -> dict[Pair, list[int]]:
     found: dict[Pair, list[int]] = defaultdict(list)
     if facts.run is None or not pairs:
         return found
-    if facts.finished:  # the test images that were counted themselves
-        _add(found, _test_images(facts), set(pairs))
     trainings = Iteration.objects.filter(run=facts.run, model__isnull=False)
     for place, training in enumerate(trainings.select_related("model").order_by("-number")[:2]):
         assert training.model is not None
@@ -44,12 +44,6 @@ def _add(found: dict[Pair, list[int]], mistakes: list[tuple[Pair, int]], pairs: 
     for pair, seq in mistakes:
         if pair in pairs and len(found[pair]) < EACH and seq not in found[pair]:
             found[pair].append(seq)
-
-
-def _test_images(facts: Facts) -> list[tuple[Pair, int]]:
-    profile = facts.profile
-    columns = [profile.get(name) or [] for name in ("label", "pred", "seq")]
-    return [((label, pred), seq) for label, pred, seq in zip(*columns, strict=True)]
 
 
 def _rows(path: Path) -> Rows | None:
@@ -86,7 +80,8 @@ def _mistaken(labels: list[Label], guesses: Rows, pairs: set[Pair]) -> list[tupl
 def _allowed(facts: Facts, mistakes: list[tuple[Pair, Label]]) -> list[tuple[Pair, int]]:
     """Leave out what may not be shown with a guess: asked of the gate while the run goes on."""
     if facts.finished:
-        return [(pair, label.seq) for pair, label in mistakes]
+        hidden = hidden_of(facts.project, [label.image_id for _pair, label in mistakes[:500]])
+        return [(p, label.seq) for p, label in mistakes[:500] if label.image_id not in hidden]
     labels = [label for _pair, label in mistakes]
     asked = [Asked(label.seq, label.image_id, label.purpose) for label in labels]
     free = set(showable(facts.project, asked))

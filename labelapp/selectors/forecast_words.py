@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 
-from labelapp.choices import ARCHITECTURES
+from labelapp.choices import CANDIDATES
 from labelapp.models import Project
 from labelapp.selectors.dashboard_words import money, money_range, number, share
+from labelapp.selectors.date_words import day_words
 from labelapp.selectors.forecast_facts import Facts
 from labelapp.selectors.forecast_history import at_size
 
@@ -34,7 +33,7 @@ def needs(facts: Facts) -> str:
 
 def arch_words(arch: str) -> str:
     """Return what a network is called."""
-    return gettext(ARCHITECTURES.get(arch, arch))
+    return gettext(CANDIDATES.get(arch, arch))
 
 
 # --- error curves, cost --------------------------------------------------------------------------
@@ -87,7 +86,7 @@ def cost(facts: Facts, data: Data) -> str:
         "range": money_range(star["low"], star["high"], code) or money(star["value"], code),
         "labels": money(data["labels"][place], code),
         "compute": money(data["compute"][place], code),
-        "stop": money(data["stop_now"], code),
+        "stop": money(data["stop_now"] or 0, code),
         "human": money(data["human_only"], code),
     }
     if facts.finished:
@@ -160,6 +159,7 @@ def history(facts: Facts, totals: Data) -> str:
         "first": money(first["value"], code),
         "number": first["number"],
         "last": money(last["value"], code),
+        "newest": last["number"],
         "truth": money(totals["truth"], code),
         "held": totals["held80"],
         "judged": totals["judged"],
@@ -171,8 +171,8 @@ def history(facts: Facts, totals: Data) -> str:
         )
     elif totals["judged"]:
         said = gettext(
-            "The forecast went from %(first)s after training %(number)s to %(last)s now. Of "
-            "%(judged)s earlier forecasts %(held)s have that in their 80 %% interval."
+            "The forecast went from %(first)s after training %(number)s to %(last)s after training "
+            "%(newest)s. Of %(judged)s earlier forecasts %(held)s have that in their 80 %% interval."
         )
     else:
         said = gettext("The first forecast, after training %(number)s, is %(first)s.")
@@ -297,6 +297,8 @@ def classes(facts: Facts, rows: list[Data]) -> str:
     if not facts.profile.get("label"):
         return ""
     if not rows or not rows[0]["wrong"]:
+        if any(row["few"] for row in rows):
+            return gettext("No test image of a class with enough of them was mistaken.")
         return gettext("No test image of any class was mistaken.")
     worst = rows[0]
     words = {
@@ -327,7 +329,7 @@ def ledger(facts: Facts, data: Data) -> str:
         "n": data["labels_count"],
         "compute": data["compute"],
         "most": money(most["amount"], facts.currency),
-        "day": date_format(date.fromisoformat(most["day"]), "DATE_FORMAT"),
+        "day": day_words(most["day"]),
     }
     said = gettext(
         "%(spent)s spent: %(labels)s for %(n)s labels by people, %(compute)s for computing. Most on "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,11 +24,12 @@ FAILED_SHOWN = 10
 FAILED_DAYS = timedelta(days=14)
 PAGE = 30
 LINES_SHOWN = 200
+BY_END = ("-finished", "-pk")
 OVER = (Job.State.DONE, Job.State.FAILED, Job.State.CANCELLED)
 BADGES = {"waiting": "open", "running": "machine", "done": "ok", "failed": "danger"}
 
-HEARS = frozenset({"train", "import", "export", "bulk", "issues"})
-"""Kinds that end when they are asked to while they run; the others are over in seconds."""
+NEVER = frozenset({"advance", "delete"})
+"""Kinds that nobody cancels: a run cannot do without its next step, a deletion is promised."""
 
 RIGHTS: dict[str, Right] = {"import": Right.MANAGE_IMAGES, "export": Right.EXPORT}
 """Who may cancel and repeat a kind of job: `steer` where nothing is said."""
@@ -110,7 +111,7 @@ def job_page(
     jobs = _annotated(scope.jobs())
     live = list(jobs.filter(state__in=LIVE).order_by("pk")[:LIVE_SHOWN])
     failed = list(_failed(jobs)) if before is None else []
-    ended = list(jobs.filter(pk__in=_ended(scope, kind, before)).order_by("-pk"))
+    ended = list(jobs.filter(pk__in=_ended(scope, kind, before)).order_by(*BY_END))
     found = _Rows(scope, [*live, *failed, *ended], nobody)
     page = JobPage(
         running=[found.row(job) for job in live if job.state == Job.State.RUNNING],
@@ -124,16 +125,19 @@ def job_page(
 
 
 def _ended(scope: Scope, kind: str, before: int | None) -> QuerySet[Any]:
-    """Return the ids of a page of ended jobs, read backwards along the key.
+    """Return the ids of a page of ended jobs, the last to end first, read along the index.
 
-    "Not in" on purpose: asked for by state, SQLite would read and sort every ended job.
+    What has ended is what has an end: asked for by state, SQLite would sort every ended job.
     """
-    over = scope.jobs().exclude(state__in=LIVE)
+    over = scope.jobs().filter(finished__isnull=False)
     if kind in KINDS:
         over = over.filter(kind=kind)
     if before is not None:
-        over = over.filter(pk__lt=before)
-    return over.order_by("-pk").values("pk")[: PAGE + 1]
+        at = scope.jobs().filter(pk=before).values_list("finished", flat=True).first()
+        later = timezone.now() if at is None else at
+        over = over.filter(finished__lte=later)
+        over = over.filter(Q(finished__lt=later) | Q(pk__lt=before))
+    return over.order_by(*BY_END).values("pk")[: PAGE + 1]
 
 
 def _annotated(jobs: QuerySet[Job]) -> QuerySet[Any]:
@@ -149,7 +153,7 @@ def _annotated(jobs: QuerySet[Job]) -> QuerySet[Any]:
 def _failed(jobs: QuerySet[Job]) -> QuerySet[Job]:
     recent = timezone.now() - FAILED_DAYS
     failed = jobs.filter(state=Job.State.FAILED, finished__gt=recent)
-    return failed.order_by("-pk")[:FAILED_SHOWN]
+    return failed.order_by(*BY_END)[:FAILED_SHOWN]
 
 
 class _Rows:
@@ -184,8 +188,7 @@ class _Rows:
             row.waits_for = self._waits_for(job)
         elif job.started and job.finished:
             row.took = duration(max(0.0, (job.finished - job.started).total_seconds()))
-        hears = job.state == Job.State.WAITING or job.kind in HEARS
-        stoppable = job.state in LIVE and hears and job.kind not in {"advance", "delete"}
+        stoppable = job.state in LIVE and job.kind not in NEVER
         row.may_cancel = may and stoppable and not job.cancel_requested
         row.may_retry = may and self._retriable(job)
         return row
@@ -219,8 +222,10 @@ class _Rows:
 
 
 def repeatable_by(job: Job, user: User | None) -> bool:
-    """Tell whether this person may have the job done again: a bulk action is its author's."""
-    return job.kind != "bulk" or (user is not None and job.params.get("user") == user.pk)
+    """Tell whether this person may have the job done again: some are done in their author's name."""
+    return job.kind not in {"bulk", "steer"} or (
+        user is not None and job.params.get("user") == user.pk
+    )
 
 
 def _by(job: Any) -> int | None:

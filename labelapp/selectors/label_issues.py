@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from labelapp.errors import InvalidInputError
 from labelapp.models import Job, Label, LabelClass, LabelIssue, LabelReport, Project, Run
 from labelapp.selectors.browse_guess import hidden_of
+from labelapp.selectors.money_words import number
 
 PAGE = 24
 MOST_PAIRS = 12
@@ -66,6 +67,7 @@ class Report:
     pairs: list[dict[str, Any]]
     failed: str = ""
     message: str = ""  # where the search is
+    left_out: str = ""  # which labels of people the last search did not judge, and why
 
 
 def parse(raw: Mapping[str, str]) -> Filter:
@@ -166,4 +168,22 @@ def report(project: Project, classes: Mapping[int, LabelClass]) -> Report:
         for one in pairs
     ]
     message = _(live.message) if live is not None and live.message else ""
-    return Report(found, live, stale, named, failed, message)
+    left_out = "" if found is None else _left_out(found.summary)
+    return Report(found, live, stale, named, failed, message, left_out)
+
+
+def _left_out(summary: Mapping[str, Any]) -> str:
+    """Say which labels of people were not judged; empty for searches of before they were counted."""
+    words = {name: int(summary.get(name) or 0) for name in ("human", "measuring", "taught")}
+    if not words["measuring"] and not words["taught"]:
+        return ""
+    shown = {name: number(value) for name, value in words.items()}
+    shown["all"] = number(sum(words.values()))
+    return (
+        _(
+            "People gave %(all)s labels: %(human)s are compared. Left out are %(measuring)s that "
+            "measure the machine, and %(taught)s that every model has learnt from or has not seen "
+            "yet."
+        )
+        % shown
+    )

@@ -19,18 +19,49 @@ def number(value: Decimal | float, digits: int = 0) -> str:
 
 
 def money(amount: Decimal | float, currency: str) -> str:
-    """Return an amount with the currency's sign and as many digits as make sense."""
-    value = float(amount)
-    size = abs(value)
-    digits = 0 if size >= 10_000 else 2 if size >= 0.01 or size == 0 else 5
-    text = number(size, digits)
+    """Return a sum with the currency's sign, to the cent: "$12.50", "$12,346", "$0.0075".
+
+    From 10,000 on the cents are left out; below one cent it has three digits that say something,
+    and six decimals at most.
+    """
+    size = abs(float(amount))
+    if size >= 10_000:
+        return _with_sign(amount, number(size), currency)
+    if size >= 0.01 or size == 0:
+        return _with_sign(amount, number(size, 2), currency)
+    return _with_sign(amount, _trimmed(Decimal(f"{size:.3g}")), currency)
+
+
+def price(amount: Decimal | float, currency: str) -> str:
+    """Return what one of something costs, with the decimals that the price has: "$0.012".
+
+    Two decimals at least, six at most.
+    """
+    return _with_sign(amount, _trimmed(abs(Decimal(str(amount))), least=2), currency)
+
+
+def mean_price(amount: Decimal | float, currency: str) -> str:
+    """Return what one of something cost on average: three digits below 1, else to the cent."""
+    mean = float(amount)
+    if abs(mean) >= 1:
+        return money(amount, currency)
+    return price(Decimal(f"{mean:.3g}"), currency)
+
+
+def _trimmed(size: Decimal, least: int = 0) -> str:
+    """Return a number without zeros at its end, with `least` to six decimals."""
+    decimals = len(f"{size:.6f}".partition(".")[2].rstrip("0"))
+    return number(size, max(decimals, least))
+
+
+def _with_sign(amount: Decimal | float, text: str, currency: str) -> str:
     symbol = _SYMBOLS.get(currency)
     if symbol:
         # Translators: an amount of money, e.g. $12.50; 12,50 $ in other languages.
         text = gettext("%(symbol)s%(amount)s") % {"symbol": symbol, "amount": text}
     else:
         text = f"{text}{NBSP}{currency}"
-    return f"-{text}" if value < 0 else text
+    return f"-{text}" if amount < 0 else text
 
 
 def money_range(low: float, high: float, currency: str) -> str:

@@ -118,6 +118,17 @@ def _budget(payload: Payload) -> Words:
     return Words(title, gettext("%(spent)s of %(budget)s.") % facts, tone, "wallet")
 
 
+def _run_steered(payload: Payload) -> Words:
+    parts = []
+    if payload.get("by"):
+        parts.append(gettext("By %(name)s.") % {"name": payload["by"]})
+    if payload.get("total") is not None:
+        said = money(float(payload["total"]), str(payload["currency"]))
+        parts.append(gettext("Said to cost %(money)s in all.") % {"money": said})
+    title = event_sentence(str(payload.get("event") or "run.steered"), payload)
+    return Words(title, " ".join(parts), icon="gauge")
+
+
 def _worker_missing(payload: Payload) -> Words:
     if payload.get("recovered"):
         seconds = float(payload.get("seconds") or 0)
@@ -163,6 +174,7 @@ _SAY: dict[str, Callable[[Payload], Words]] = {
     "training_failed": _training_failed,
     "forecast_moved": _forecast_moved,
     "budget": _budget,
+    "run_steered": _run_steered,
     "worker_missing": _worker_missing,
     "import_finished": _import_finished,
     "export_finished": _export_finished,

@@ -70,6 +70,15 @@ _KINDS = (
         mail=LEADERS,
     ),
     Kind(
+        "run_steered",
+        gettext_noop("The run was steered"),
+        gettext_noop(
+            "Somebody else stopped or re-opened it, asked for the audit, changed the target, prices "
+            "or classes, added images, or took that back."
+        ),
+        Right.STEER,
+    ),
+    Kind(
         "training_failed",
         gettext_noop("A training failed"),
         gettext_noop("It is tried again by itself, up to three times."),

@@ -27,6 +27,7 @@ _PAGES = {
     "batch_ready": "project_label",
     "review_waiting": "project_review",
     "forecast_moved": "project_forecast",
+    "run_steered": "project_steer",
     "training_failed": "project_jobs",
     "worker_missing": "project_jobs",
     "import_finished": "project_images",

@@ -26,11 +26,11 @@ ROLE_WORDS: dict[str, str] = {
 """In English; pages use the filter `role_words`."""
 
 ROLE_HELP = {
-    Role.OWNER: gettext_lazy("everything, also archive and delete"),
-    Role.MANAGER: gettext_lazy("everything but archive and delete"),
+    Role.OWNER: gettext_lazy("do everything, also archive and delete the project"),
+    Role.MANAGER: gettext_lazy("do everything but archive and delete the project"),
     Role.REVIEWER: gettext_lazy("label images, and decide where others disagree or cannot tell"),
     Role.ANNOTATOR: gettext_lazy("label images, see the guidelines and their own work"),
-    Role.VIEWER: gettext_lazy("look on: costs, forecasts, every image; change nothing"),
+    Role.VIEWER: gettext_lazy("see costs, forecasts and every image, and change nothing"),
 }
 
 LARGEST_FIRST = (Role.OWNER, Role.MANAGER, Role.VIEWER, Role.REVIEWER, Role.ANNOTATOR)

@@ -14,11 +14,12 @@ LIVE = (Job.State.WAITING, Job.State.RUNNING)
 class ConsensusState:
     """The last computation of labels with several answers; `images` None before the first.
 
-    `failure` says in words why the newest one came to nothing.
+    `failure` says in words why the newest one came to nothing; `cancelled`: somebody ended it.
     """
 
     running: bool
     failure: str
+    cancelled: bool
     images: int | None
     changed: int
 
@@ -43,6 +44,7 @@ def consensus_state(project: Project) -> ConsensusState:
     return ConsensusState(
         running=newest is not None and newest.state in LIVE,
         failure=newest.message if newest is not None and failed else "",
+        cancelled=newest is not None and newest.state == Job.State.CANCELLED,
         images=last.get("images"),
         changed=int(last.get("changed") or 0),
     )

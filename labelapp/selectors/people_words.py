@@ -152,6 +152,11 @@ def consensus_line(state: ConsensusState) -> str:
         return _("The labels could not be put together so, and stay as they were: %(why)s") % {
             "why": stored_words(state.failure)
         }
+    if state.cancelled:
+        return _(
+            "Putting the labels together was cancelled: they stay as they were. The page of jobs "
+            "does it again."
+        )
     if state.images is None:
         return ""
     images = ngettext(

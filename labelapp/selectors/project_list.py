@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import F, Max, OuterRef, Subquery
+from django.db.models import Exists, F, Max, OuterRef, Subquery
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from labelapp import pricing
-from labelapp.models import Answer, Event, Membership, Project, ProjectCounter, Run, User
+from labelapp.models import Answer, Event, Import, Membership, Project, ProjectCounter, Run, User
 from labelapp.rights import Right, may
 from labelapp.selectors.projects import visible_projects
 
@@ -48,11 +48,13 @@ class ProjectRow:
 
 def project_rows(user: User, *, archived: bool = False) -> list[ProjectRow]:
     """Return this person's projects, the most recently active first."""
+    live = (Import.State.UPLOADING, Import.State.WAITING, Import.State.RUNNING)
+    coming = Import.objects.filter(project=OuterRef("pk"), state__in=live)
     projects = list(
         visible_projects(user)
         .filter(archived_at__isnull=not archived)
         .select_related("counter", "run")
-        .annotate(known_price=F("run__config__prices__label"))
+        .annotate(known_price=F("run__config__prices__label"), coming=Exists(coming))
         .defer("run__state", "run__config")
     )
     roles = dict(Membership.objects.filter(user=user).values_list("project_id", "role"))
@@ -67,7 +69,8 @@ def count_archived(user: User) -> int:
 
 
 def _row(project: Project, role: str, last_activity: datetime) -> ProjectRow:
-    counter = project.counter
+    counter, run = project.counter, getattr(project, "run", None)
+    price = getattr(project, "known_price", None)
     state, tone = describe_state(project)
     sees_money = may(role, Right.VIEW_DASHBOARD)
     segments = segments_of(counter, by_purpose=sees_money)
@@ -80,8 +83,9 @@ def _row(project: Project, role: str, last_activity: datetime) -> ProjectRow:
         labelled=sum(s.count for s in segments if s.kind != "open"),
         segments=segments,
         spent=counter.label_spend + counter.compute_spend,
-        human_only=counter.images
-        * pricing.as_planned(project, getattr(project, "known_price", None)),
+        human_only=pricing.people_alone(
+            counter, run.n if run else counter.images, pricing.as_planned(project, price)
+        ),
         last_activity=last_activity,
         sees_money=sees_money,
     )
@@ -116,6 +120,8 @@ def describe_state(project: Project) -> tuple[str, str]:
     if project.archived_at:
         return _("Archived"), "open"
     if project.status == Project.Status.SETUP or run is None:
+        if getattr(project, "coming", False):
+            return _("Images are coming in"), "open"
         return (
             (_("Ready to start"), "ok") if project.counter.images else (_("Needs images"), "warn")
         )

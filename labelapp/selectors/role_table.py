@@ -12,13 +12,15 @@ from labelapp.selectors.people import LARGEST_FIRST
 
 RIGHT_WORDS: dict[Right, str | Promise] = {
     Right.LABEL: gettext_lazy("Label images, read the guidelines, see one's own work"),
-    Right.REVIEW: gettext_lazy("Decide what others disagree on or cannot tell"),
+    Right.REVIEW: gettext_lazy("Decide where others disagree, cannot tell, or may be wrong"),
     Right.VIEW_DASHBOARD: gettext_lazy("See costs, forecasts and other people's work"),
-    Right.BROWSE: gettext_lazy("Look at every image with its label"),
+    Right.BROWSE: gettext_lazy("See every image with its label and its past"),
     Right.MANAGE_IMAGES: gettext_lazy("Bring images in"),
-    Right.STEER: gettext_lazy("Start, pause and steer the run, change guidelines and settings"),
+    Right.STEER: gettext_lazy(
+        "Start, pause and steer the run; change guidelines, rules and settings"
+    ),
     Right.EXPORT: gettext_lazy("Export labels and the certificate"),
-    Right.MANAGE_PEOPLE: gettext_lazy("Invite people, change roles, pause and remove"),
+    Right.MANAGE_PEOPLE: gettext_lazy("Invite people, change their roles, pause and remove them"),
     Right.AUDIT_LOG: gettext_lazy("Read and export who did what"),
     Right.WEBHOOKS: gettext_lazy("Send events to other systems"),
     Right.DELETE: gettext_lazy("Archive and delete the project"),

@@ -163,6 +163,12 @@ def _before_start(project: Project, known: Known) -> RunStatus:
         return RunStatus(
             "setup", gettext("At least two classes are needed."), next_step=gettext("Add classes.")
         )
+    if project.imports.filter(state=Import.State.UPLOADING).exists():
+        return RunStatus(
+            "ready",
+            gettext("The run has not started yet. A browser is still sending images."),
+            next_step=gettext("Start the run when they are in, or without them."),
+        )
     return RunStatus(
         "ready", gettext("The run has not started yet."), next_step=gettext("Start the run.")
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,6 +17,7 @@ from django.db.models import QuerySet
 from labelapp import pricing
 from labelapp.engine_ending import Ending, ending
 from labelapp.models import (
+    Import,
     Iteration,
     Label,
     LabelBatch,
@@ -25,6 +27,7 @@ from labelapp.models import (
     Run,
     SteeringAction,
 )
+from labelapp.selectors.outlook import Outlook, Rows, State, outlook, state_parts
 
 ENDING = ("machine", "residual", "finished")
 """Phases of a run in which the machine labels are chosen."""
@@ -43,6 +46,12 @@ class Known:
     phase: str  # of the engine: test, seed, train, label, topup, audit, residual, finished
     batch: LabelBatch | None  # that the run waits for
     last: Iteration | None
+    rows: Rows | None = None
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What every page says of what is to come; computed when it is asked for."""
+        return Outlook() if self.rows is None else outlook(self.rows)
 
     @property
     def version(self) -> int:
@@ -89,15 +98,23 @@ class Known:
 
 
 def gather(project: Project) -> Known:
-    """Read what the page needs: six narrow queries."""
+    """Read what the page needs: four narrow queries, one more after a change."""
     counter = ProjectCounter.objects.get(project=project)
-    run = Run.objects.defer("state").filter(project=project).first()
+    found = Run.objects.defer("state").annotate(**state_parts())
+    run = found.filter(project=project).first()
     if run is None:
         return Known(project, counter, None, "", None, None)
-    phases = Run.objects.filter(pk=run.pk).values_list("state__state__phase", flat=True)
-    last = run.iterations.defer("plan", "histogram", "profile").order_by("-number").first()
+    state = State.of(run)
+    last = run.iterations.defer("histogram", "profile").order_by("-number").first()
     batch = run.batches.filter(request_id=run.waiting_for).first()
-    return Known(project, counter, run, str(phases.first() or ""), batch, last)
+    newest = [last.record, *last.others] if last else []
+    stored = last.plan if last else None
+    rows = Rows(project, counter, run, state, newest, stored, _open(batch))
+    return Known(project, counter, run, state.phase, batch, last, rows)
+
+
+def _open(batch: LabelBatch | None) -> LabelBatch | None:
+    return batch if batch is not None and batch.state == LabelBatch.State.OPEN else None
 
 
 # --- consequences -------------------------------------------------------------------------------
@@ -116,9 +133,11 @@ def consequence(known: Known, what: str) -> dict[str, Any]:
         found = _ending(known, audited=what == "audit")
         return said if found is None else said | _of_ending(known, found)
     if what == "by_hand":
-        rest = known.left * known.price
+        rest = known.left * known.price + _running(known)
         people = {"people": known.left, "machine": 0}
         return said | people | {"now": _plain(rest), "total": _plain(known.spent + rest)}
+    if what == "methods":
+        return said | {"training": _plain(known.training_price)}
     if what == "classes":
         tests = known.counter.test
         return said | {"test": tests, "test_cost": _plain(tests * known.price)}
@@ -140,26 +159,32 @@ def _ending(known: Known, *, audited: bool) -> Ending | None:
     return ending(known.run, known.project, audited=audited or None)
 
 
+def _running(known: Known) -> Decimal:
+    """Return what the training that runs now will cost, about."""
+    running = known.run is not None and known.run.request_kind == "train"
+    return Decimal(str(known.outlook.training)) if running else Decimal(0)
+
+
 def _of_ending(known: Known, found: Ending) -> dict[str, Any]:
-    total = Decimal(str(found.cost))
+    """Return an ending in figures; the training that it still needs is part of what is to pay."""
+    training = Decimal(str(known.outlook.training))
+    machine = min(found.machine, known.left)  # people have labelled the others by now
+    total = Decimal(str(found.cost)) + training + (found.machine - machine) * known.price
     return {
+        "training": _plain(training),
         "total": _plain(total),
         "now": _plain(max(total - known.spent, Decimal(0))),
-        "machine": found.machine,
+        "machine": machine,
         "audit": found.audit,
         "audit_cost": _plain(found.audit * known.price),
-        "people": max(known.left - found.machine, 0),
+        "people": known.left - machine,
         "error": found.error,
     }
 
 
 def going_on(known: Known) -> dict[str, Any] | None:
-    """Return the forecast of the last plan, to compare with; None where there is none."""
-    plan = None
-    if known.last is not None:
-        plans = Iteration.objects.filter(pk=known.last.pk).values_list("plan__c_star", flat=True)
-        plan = plans.first()
-    return plan if isinstance(plan, dict) else None
+    """Return the forecast of going on, to compare with; None where there is none."""
+    return known.outlook.plan["c_star"] if known.outlook.plan else None
 
 
 def image_share(known: Known) -> tuple[int, Decimal] | None:
@@ -217,13 +242,36 @@ def history(project: Project) -> list[SteeringAction]:
 def undoable(known: Known, actions: list[SteeringAction]) -> tuple[int | None, str]:
     """Return which action can be undone, and why the newest cannot where none can.
 
-    Only the newest that stands, and until it has spent money.
+    Only the newest that stands, and until it has spent money. Images that were added stand
+    beside the others (`undoable_images`).
     """
-    newest = next((one for one in actions if one.undone_at is None), None)
+    others = (one for one in actions if one.undone_at is None and one.action != "images")
+    newest = next(others, None)
     if newest is None or known.run is None:
         return None, ""
     why = too_late(known, newest)
     return (None, why) if why else (newest.pk, "")
+
+
+def undoable_images(known: Known, actions: list[SteeringAction]) -> tuple[int | None, str]:
+    """Return which addition of images can be taken out again, and why the newest cannot."""
+    rows = (one for one in actions if one.undone_at is None and one.action == "images")
+    newest = next(rows, None)
+    if newest is None or known.run is None:
+        return None, ""
+    why = "archived" if known.project.archived_at is not None else ""
+    why = why or images_too_late(known.run, newest, known.counter.images)
+    return (None, why) if why else (newest.pk, "")
+
+
+def images_too_late(run: Run, action: SteeringAction, images: int) -> str:
+    """Return why added images stay, as a name: they have joined, or others are coming in."""
+    first, count = int(action.params["first"]), int(action.params["count"])
+    if run.n > first:
+        return "joined"
+    live = (Import.State.WAITING, Import.State.RUNNING)
+    going = Import.objects.filter(project_id=run.project_id, state__in=live).exists()
+    return "importing" if going or images != first + count else ""
 
 
 def too_late(known: Known, action: SteeringAction) -> str:

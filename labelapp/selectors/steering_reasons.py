@@ -14,6 +14,7 @@ OBSTACLES: dict[str, str] = {
         "project can be opened again."
     ),
     "asked": gettext_noop("This is asked for already."),
+    "working": gettext_noop("A step of steering is being done: wait for its end."),
     "audited": gettext_noop(
         "This project's promise is always proven by an audit: stop now and the audit follows."
     ),
@@ -29,6 +30,10 @@ TOO_LATE: dict[str, str] = {
     "spent": gettext_noop("Labels were paid for it since, so it stands."),
     "moved": gettext_noop("The run has gone on with it since, so it stands."),
     "for_good": gettext_noop("This cannot be taken back: other labels build on it."),
+    "joined": gettext_noop(
+        "The images have joined the run since: exclude those that are not wanted."
+    ),
+    "importing": gettext_noop("Images are still coming in: wait for the end of the import."),
     "not_newest": gettext_noop("Only what was asked last can be taken back, and only once."),
 }
 """Names of `selectors.steering.too_late`."""

@@ -9,17 +9,15 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from labelapp import choices
-from labelapp.models import Project, SteeringAction
+from labelapp.models import Project
 from labelapp.selectors import steering as found
 from labelapp.selectors.dashboard_words import (
     images,
     money,
     money_range,
     number,
-    share,
 )
-from labelapp.selectors.steering_reasons import OBSTACLES, TOO_LATE
+from labelapp.selectors.steering_reasons import OBSTACLES
 
 TITLES: dict[str, str] = {
     "stop": gettext_noop("Stop now and certify"),
@@ -32,13 +30,6 @@ TITLES: dict[str, str] = {
     "terms": gettext_noop("Promise, prices, budget"),
     "images": gettext_noop("Add images"),
     "classes": gettext_noop("Add or merge classes"),
-}
-_METHODS: dict[str, str] = {
-    "arch": gettext_noop("network"),
-    "rivals": gettext_noop("networks that race with it"),
-    "acquisition": gettext_noop("what people label next"),
-    "certainty": gettext_noop("what the machine is sure of"),
-    "max_rounds": gettext_noop("trainings at most"),
 }
 
 
@@ -54,16 +45,6 @@ class Card:
     why_not: str = ""
 
 
-@dataclass(frozen=True)
-class Done:
-    """One action of the past."""
-
-    action: SteeringAction
-    title: str
-    said: str
-    undo: bool
-
-
 # --- figures ------------------------------------------------------------------------------------
 
 
@@ -76,14 +57,22 @@ def _figures(known: found.Known, said: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [(_("Spent so far"), _money(known, said["spent"]))]
     if said.get("now") is not None:
         rows.append((_("Still to pay"), _money(known, said["now"])))
+    if float(said.get("training") or 0):
+        rows.append((_("Of it, the last training"), _about_money(known, said["training"])))
     if said.get("total") is not None:
         rows.append((_("In all"), _money(known, said["total"])))
     plan = found.going_on(known)
     if plan is not None:
+        stopped = known.run is not None and known.run.wish in found.WISHES
+        label = _("Without what was asked") if stopped else _("Going on as planned")
         spread = money_range(plan["low80"], plan["high80"], known.project.currency)
         value = _money(known, plan["value"])
-        rows.append((_("Going on as planned"), f"{value} ({spread})" if spread else value))
+        rows.append((label, f"{value} ({spread})" if spread else value))
     return rows
+
+
+def _about_money(known: found.Known, amount: str) -> str:
+    return _("about %(money)s") % {"money": _money(known, amount)}
 
 
 def _about(said: dict[str, Any], known: found.Known) -> str:
@@ -340,47 +329,7 @@ def _reopen(known: found.Known) -> Card:
     )
 
 
-# --- history ------------------------------------------------------------------------------------
-
-
-def done(known: found.Known, actions: list[SteeringAction]) -> tuple[list[Done], str]:
-    """Return the past in words, and why the newest action cannot be taken back."""
-    allowed, why = found.undoable(known, actions)
-    rows = [
-        Done(one, _(TITLES.get(one.action, one.action)), _said(known, one), one.pk == allowed)
-        for one in actions
-    ]
-    return rows, _(TOO_LATE[why]) if why else ""
-
-
-def _said(known: found.Known, action: SteeringAction) -> str:
-    """Return what the person was told before, in one line."""
-    if action.action == "methods":
-        changes = [
-            f"{_(words)}: {_choice(name, action.params[name])}"
-            for name, words in _METHODS.items()
-            if name in action.params
-        ]
-        return ", ".join(changes)
-    if action.action == "classes":
-        return str(action.params.get("words", ""))
-    parts = []
-    if action.action == "reopen":
-        epsilon = share(float(action.params.get("epsilon", 0.0)), 2)
-        parts.append(_("wrong labels allowed: %(share)s") % {"share": epsilon})
-    total = action.said.get("total")
-    if total is not None:
-        text = _("at most %(money)s in all") if action.action == "reopen" else _("%(money)s in all")
-        parts.append(text % {"money": _money(known, total)})
-    return ", ".join(parts)
-
-
-def _choice(name: str, value: Any) -> str:
-    if name in {"arch", "rivals"}:
-        names = [value] if isinstance(value, str) else list(value)
-        return ", ".join(_(choices.ARCHITECTURES.get(one, one)) for one in names) or _("none")
-    table = {"acquisition": choices.ACQUISITIONS, "certainty": choices.CERTAINTIES}.get(name, {})
-    return _("no limit") if value is None else _(table.get(str(value), str(value)))
+# --- what it was asked for ------------------------------------------------------------------------
 
 
 def wish(known: found.Known) -> str:

@@ -59,6 +59,7 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("no plan within the budget leaves 1 % fewer images wrong"),
     gettext_noop("none of the first images could be labelled, so there is nothing to train on"),
     gettext_noop("the audit could not certify any set"),
+    gettext_noop("the budget does not pay for what the audit leaves to people"),
     gettext_noop("the manager asked for it"),
     gettext_noop("the manager lets people label the rest"),
     gettext_noop("%(reason)s, even if the model never erred"),
@@ -69,6 +70,18 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("the machine labels are already chosen: open the run again first"),
     gettext_noop("people are labelling the rest: let them finish, then open again"),
     gettext_noop("the run is still open"),
+    gettext_noop("these images are part of the run by now"),
+    # What the worker says of a step of steering (services/steering_jobs.py), and why it ended.
+    gettext_noop("Reading the machine's labels"),
+    gettext_noop("Working out what is open again"),
+    gettext_noop("Withdrawing the machine's labels"),
+    gettext_noop("Giving the machine its labels back"),
+    gettext_noop("Merging the classes"),
+    gettext_noop("Taking it back"),
+    gettext_noop(
+        "The run has moved on since you looked. Here is what it would mean now; decide again."
+    ),
+    gettext_noop("Labels were paid for it since, so it stands."),
     # Promises of certificates.
     gettext_noop("certified"),
     gettext_noop("bounded by an audit"),
@@ -85,6 +98,7 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("Set aside: the worker is being stopped"),
     gettext_noop("Done"),
     gettext_noop("%(reason)s: process %(text)s"),
+    gettext_noop("%(text)s: step %(n)s of %(n2)s, loss %(text2)s, accuracy %(percent)s"),
     gettext_noop("%(text)s: step %(n)s of %(n2)s"),
     gettext_noop("%(text)s: scoring %(images)s"),
     gettext_noop("%(text)s: trained in %(seconds)s s, scored all images in %(seconds2)s s"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import asdict, dataclass, fields, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -17,9 +18,20 @@ from django.utils.translation import gettext as _
 from labelapp import engine_what_if as engine
 from labelapp import pricing
 from labelapp.errors import InvalidInputError
-from labelapp.models import LabelClass, Project, ProjectCounter, Run
+from labelapp.models import LabelBatch, Project, ProjectCounter, Run
 from labelapp.selectors import what_if_words as words
 from labelapp.selectors.dashboard_status import first_purchase
+from labelapp.selectors.outlook import (
+    DIGITS,
+    Outlook,
+    Rows,
+    State,
+    dollars,
+    outlook,
+    state_parts,
+    taken_by_people,
+)
+from labelapp.selectors.outlook_words import changes, promised
 from labelapp.selectors.what_if_rows import rows
 
 FIXED_PHASES = ("machine", "residual", "finished")
@@ -56,11 +68,27 @@ class Known:
     counter: ProjectCounter
     run: Run | None
     classes: int
+    rows: Rows | None = None
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What every page says of what is to come."""
+        return Outlook() if self.rows is None else outlook(self.rows)
+
+    @property
+    def kind(self) -> str:
+        """What the total is of: plan, stop, rest, spent (`outlook.Total`); plan before one."""
+        return self.outlook.total.kind if self.outlook.total else "plan"
+
+    @property
+    def images(self) -> int:
+        """The images of the run, or of the project before it starts."""
+        return self.run.n if self.run else self.counter.images
 
     @property
     def n(self) -> int:
         """The images that people could label."""
-        return (self.run.n if self.run else self.counter.images) - self.counter.excluded
+        return self.images - self.counter.excluded
 
     @property
     def done(self) -> int:
@@ -81,10 +109,22 @@ class Known:
 
 def gather(project: Project) -> Known:
     """Read what a comparison needs."""
-    run = Run.objects.defer("state").filter(project=project).first()
+    found = Run.objects.defer("state").annotate(**state_parts())
+    run = found.filter(project=project).first()
     counter = ProjectCounter.objects.get(project=project)
-    asked = project.classes.filter(archived=False) if run is None else LabelClass.objects.none()
-    return Known(project, counter, run, asked.count() if run is None else 0)
+    if run is None:
+        return Known(project, counter, None, project.classes.filter(archived=False).count())
+    last = run.iterations.only("record", "others", "plan").order_by("-number").first()
+    rows = Rows(
+        project,
+        counter,
+        run,
+        State.of(run),
+        last=[last.record, *(last.others or [])] if last else [],
+        stored=last.plan if last else None,
+        batch=run.batches.filter(request_id=run.waiting_for, state=LabelBatch.State.OPEN).first(),
+    )
+    return Known(project, counter, run, 0, rows)
 
 
 def compare(known: Known, wanted: Wanted) -> dict[str, Any]:
@@ -101,6 +141,7 @@ def compare(known: Known, wanted: Wanted) -> dict[str, Any]:
         "version": known.version,
         "currency": known.project.currency,
         "forecast": now["total"] is not None,
+        "kind": known.kind,
         "changed": changed,
         "present": _plain(present),
         "wanted": _plain(wanted),
@@ -119,9 +160,10 @@ def in_words(known: Known, wanted: Wanted, found: dict[str, Any], *, may: bool) 
         "verdict": words.verdict(found),
         "rows": rows(found),
         "decision": words.decision(found),
-        "needs": words.needs(_trainings(known)),
+        "needs": "" if known.kind == "spent" else words.needs(_trainings(known)),
         "changes": [words.change(name, present, wanted, currency) for name in found["changed"]],
         "obstacle": _obstacle(known, found["changed"], phase, may=may),
+        "since": changes(known.outlook.changed),
         "notes": words.notes(found, phase=phase, checking=checking, fixed=phase in FIXED_PHASES),
     }
 
@@ -133,7 +175,7 @@ def _side(known: Known, wanted: Wanted) -> dict[str, Any]:
     """Return the figures of one plan: money in the project's currency, sizes in images."""
     price = _image_price(known, wanted)
     paid, left = known.counter.label_spend, max(known.n - known.done, 0)
-    human_only = float(paid + left * price)
+    human_only = float(pricing.people_alone(known.counter, known.images, price))
     first = first_purchase(known.n, known.classes) if known.run is None and known.n else 0
     side: dict[str, Any] = {
         "image_price": float(price),
@@ -145,28 +187,74 @@ def _side(known: Known, wanted: Wanted) -> dict[str, Any]:
         "first_cost": float(first * price),
         "total": None,
         "stop_cost": None,
+        "kind": known.kind,
+        "promised": promised(known.project, wanted.confidence),
     }
+    if known.kind == "spent":
+        over = {"cost": side["spent"], "machine": _exactly(known.counter.machine)}
+        return side | over | {"to_buy": _exactly(0)} | _saved(side, side["spent"])
     answer = _answer(known, wanted, price)
-    return side if answer is None else side | _figures(answer, side)
+    if answer is None:
+        return side
+    taken = max(int(answer["stop_machine"]) - max(left - known.counter.machine, 0), 0)
+    answer = taken_by_people(None, answer, taken, float(price))[1]
+    found = side | _figures(known, answer, side, wanted)
+    return found if known.kind == "plan" else found | _headed(known, found, left * price)
 
 
-def _figures(answer: dict[str, Any], side: dict[str, Any]) -> dict[str, Any]:
-    saving = side["human_only"] - answer["cost"]
-    done = side["done"]
+NAMED = (
+    *("arch", "total", "b_opt", "steps", "seconds", "machine", "error", "bound", "stop_cost"),
+    *("stop_machine", "stop_error", "forced", "nothing", "decision", "because", "cost"),
+    *("grid_b", "grid_total"),
+)
+
+
+def _figures(
+    known: Known, answer: dict[str, Any], side: dict[str, Any], wanted: Wanted
+) -> dict[str, Any]:
+    """Return the engine's figures; stopping now with the training that it would still need."""
+    done, seconds = side["done"], known.outlook.seconds
+    training = dollars(seconds, float(wanted.compute_price_per_hour))
     to_buy = {name: max(value - done, 0.0) for name, value in answer["people"].items()}
+    stop = round(answer["stop_cost"] + training, DIGITS)
+    cost = stop if answer["total"] is None else answer["total"]["value"]
+    figures = {name: answer[name] for name in NAMED if name != "cost"}
+    figures |= {"cost": cost, "stop_cost": stop}
+    return figures | {"training": training, "to_buy": to_buy} | _saved(side, cost)
+
+
+def _saved(side: dict[str, Any], cost: float) -> dict[str, float]:
+    saving = side["human_only"] - cost
+    share = saving / side["human_only"] if side["human_only"] else 0.0
+    return {"saving": saving, "saving_share": share}
+
+
+def _headed(known: Known, found: dict[str, Any], rest: Decimal) -> dict[str, Any]:
+    """Return what a run comes to that does not go on as planned: stopped, or left to people."""
+    machine, cost = known.counter.machine, found["spent"] + float(rest)
+    error, seconds = found["error"] if machine else 0.0, 0.0
+    if known.kind == "stop":
+        seconds = known.outlook.seconds
+        machine, cost, error = found["stop_machine"], found["stop_cost"], found["stop_error"]
+    else:
+        running = known.run is not None and known.run.request_kind == "train"
+        cost += running * found["training"] - machine * found["image_price"]
+    people, cost = max(known.n - known.done - machine, 0), round(cost, DIGITS)
     return {
-        **{
-            name: answer[name]
-            for name in (
-                *("arch", "total", "b_opt", "steps", "seconds", "machine", "error", "bound"),
-                *("stop_cost", "stop_machine", "stop_error", "forced", "nothing", "decision"),
-                *("because", "cost", "grid_b", "grid_total"),
-            )
-        },
-        "saving": saving,
-        "saving_share": saving / side["human_only"] if side["human_only"] else 0.0,
-        "to_buy": to_buy,
+        "cost": cost,
+        "total": found["total"] and _exactly(cost),
+        "machine": _exactly(machine),
+        "error": error,
+        "to_buy": _exactly(people),
+        "steps": int(seconds > 0),
+        "seconds": seconds,
+        **_saved(found, cost),
     }
+
+
+def _exactly(value: float) -> dict[str, float]:
+    names = ("value", "low80", "high80", "low95", "high95")
+    return dict.fromkeys(names, float(value))
 
 
 def _answer(known: Known, wanted: Wanted, price: Decimal) -> dict[str, Any] | None:
@@ -175,6 +263,8 @@ def _answer(known: Known, wanted: Wanted, price: Decimal) -> dict[str, Any] | No
         return None
     run, project = known.run, known.project
     try:
+        if wanted == Wanted.of(project) and known.outlook.answer:
+            return known.outlook.answer
         if wanted == Wanted.of(project):
             return engine.answered(run, project.public_id, None)
         own = engine.own_terms(run, project.public_id)
@@ -234,14 +324,14 @@ def _plain(wanted: Wanted) -> dict[str, Any]:
 
 
 def _stage(known: Known) -> tuple[str, bool]:
-    if known.run is None or not known.run.iteration:
+    if known.run is None or not known.run.iteration or known.run.finished is not None:
         return "", False
     found = engine.facts(known.run, known.project.public_id)
     return str(found["phase"]), bool(found["checking"])
 
 
 def _trainings(known: Known) -> int:
-    if known.run is None or not known.run.iteration:
+    if known.run is None or not known.run.iteration or known.run.finished is not None:
         return 0
     return int(engine.facts(known.run, known.project.public_id)["points"])
 
@@ -255,7 +345,7 @@ def _obstacle(known: Known, changed: list[str], phase: str, *, may: bool) -> str
     if known.run is None:
         return _("The run has not started: change the project's settings instead.")
     if known.run.finished is not None:
-        return _("The run is finished: its promise was made with these settings.")
+        return _("The run is finished: open the project again under Steer to change it.")
     if phase in FIXED_PHASES and set(changed) & set(TARGET):
         return _(
             "The machine's labels are chosen: the promise and the budget are fixed. Prices can "

@@ -13,9 +13,11 @@ from labelapp.selectors.money_words import (
     money,
     money_range,
     number,
+    price,
     share,
     upper_share,
 )
+from labelapp.selectors.outlook_words import estimated, title
 
 Side = dict[str, Any]
 Row = dict[str, str]
@@ -25,6 +27,10 @@ MINUS = "\u2212"
 
 def rows(found: dict[str, Any]) -> list[Row]:
     """Return the lines of the table: the present plan, the asked one, their difference."""
+    if found["kind"] == "spent":
+        return [make(found["now"], found["now"], found["currency"]) for make in _DONE]
+    if found["kind"] == "rest":
+        return [make(found["now"], found["asked"], found["currency"]) for make in _SETTLED]
     say = _FORECAST if found["forecast"] else _EARLY if found["now"]["stop_cost"] else _BEFORE
     return [make(found["now"], found["asked"], found["currency"]) for make in say]
 
@@ -62,7 +68,7 @@ def _money_row(
 def _total(now: Side, asked: Side, currency: str) -> Row:
     change = asked["cost"] - now["cost"]
     return _row(
-        gettext("Forecast total"),
+        title(now["kind"]),
         money(now["cost"], currency),
         money(asked["cost"], currency),
         signed_money(change, currency),
@@ -132,30 +138,34 @@ def _sure(found: dict[str, float]) -> str:
 
 def _bound(now: Side, asked: Side, _currency: str) -> Row:
     return _share_row(
-        gettext("Wrong labels promised at most"),
+        gettext("Wrong labels promised"),
         now,
         asked,
         "bound",
-        now_note=_forced_note(now),
-        asked_note=_forced_note(asked),
+        now_note=_kind(now),
+        asked_note=_kind(asked),
     )
 
 
-def _forced_note(side: Side) -> str:
-    return gettext("no promise: the budget decides") if side["forced"] else ""
+def _kind(side: Side) -> str:
+    """Return what kind of figure the promise is; where the budget decides there is none."""
+    forced = gettext("no promise, the budget decides: %(kind)s") % {"kind": estimated()}
+    return forced if side["forced"] else str(side["promised"])
 
 
 def _error(now: Side, asked: Side, _currency: str) -> Row:
-    return _share_row(gettext("Wrong labels expected"), now, asked, "error")
+    words = {"now_note": estimated(), "asked_note": estimated()}
+    return _share_row(gettext("Wrong labels expected"), now, asked, "error", **words)
 
 
 def _share_row(label: str, now: Side, asked: Side, key: str, **notes: str) -> Row:
     change = asked[key] - now[key]
     text = _signed(change, _points) if abs(change) >= 5e-6 else ""
+    write = share if key == "error" else upper_share
     return _row(
         label,
-        upper_share(now[key]),
-        upper_share(asked[key]),
+        write(now[key]),
+        write(asked[key]),
         text,
         tone(change, lower=True),
         about=gettext("of all labels"),
@@ -208,16 +218,23 @@ def _time(side: Side) -> str:
 
 def _stop(now: Side, asked: Side, currency: str) -> Row:
     change = asked["stop_cost"] - now["stop_cost"]
-    words = gettext("the machine labels %(images)s")
     return _row(
         gettext("Total if stopped now"),
         money(now["stop_cost"], currency),
         money(asked["stop_cost"], currency),
         signed_money(change, currency),
         tone(change, lower=True),
-        now_note=words % {"images": images(now["stop_machine"])},
-        asked_note=words % {"images": images(asked["stop_machine"])},
+        now_note=_stopped(now, currency),
+        asked_note=_stopped(asked, currency),
     )
+
+
+def _stopped(side: Side, currency: str) -> str:
+    """Say what the machine labels then, and the training that comes before."""
+    words = {"n": number(side["stop_machine"]), "money": money(side["training"], currency)}
+    if side["training"]:
+        return gettext("the machine labels %(n)s; with one more training, about %(money)s") % words
+    return gettext("the machine labels %(n)s") % words
 
 
 def _first(now: Side, asked: Side, currency: str) -> Row:
@@ -234,17 +251,33 @@ def _first(now: Side, asked: Side, currency: str) -> Row:
     )
 
 
-_PRICE = _money_row(
-    gettext_noop("Price of one image"), "image_price", about=gettext_noop("all its answers")
-)
+def _price(now: Side, asked: Side, currency: str) -> Row:
+    """Write prices with all their decimals: a hundredth of a cent is much on a million images."""
+    before, after = (round(float(side["image_price"]), 6) for side in (now, asked))
+    change = round(after - before, 6)
+    sign = "+" if change > 0 else MINUS
+    return _row(
+        gettext("Price of one image"),
+        price(before, currency),
+        price(after, currency),
+        f"{sign}{price(abs(change), currency)}" if change else "",
+        tone(change, lower=True),
+        about=gettext("all its answers"),
+    )
+
+
 _ALONE = _money_row(gettext_noop("People alone"), "human_only", lower=None)
 _SPENT = _money_row(
     gettext_noop("Spent so far"), "spent", lower=None, about=gettext_noop("stays as it is")
 )
 
-_FORECAST = (_total, _saving, _bound, _error, _machine, _to_buy, _steps, _stop, _PRICE, _SPENT)
-_EARLY = (_ALONE, _stop, _PRICE, _SPENT)
-_BEFORE = (_ALONE, _first, _PRICE)
+_DONE = (_total, _ALONE, _saving, _machine)
+"""Of a run that is over."""
+_SETTLED = (_total, _saving, _machine, _to_buy, _price, _SPENT)
+"""Of a run whose machine labels are chosen."""
+_FORECAST = (_total, _saving, _bound, _error, _machine, _to_buy, _steps, _stop, _price, _SPENT)
+_EARLY = (_ALONE, _stop, _price, _SPENT)
+_BEFORE = (_ALONE, _first, _price)
 
 
 # --- signs ----------------------------------------------------------------------------------------

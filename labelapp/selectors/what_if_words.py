@@ -11,9 +11,11 @@ from labelapp.selectors.money_words import (
     images,
     money,
     number,
+    price,
     share,
     upper_share,
 )
+from labelapp.selectors.outlook_words import title
 from labelapp.selectors.stored_words import stored_words
 from labelapp.selectors.what_if_rows import signed_money, tone
 
@@ -35,11 +37,13 @@ NAMES: dict[str, str] = {
 def headline(found: dict[str, Any]) -> dict[str, str]:
     """Return the large figure of the asked plan, its difference to the present, and the tone."""
     now, asked, currency = found["now"], found["asked"], found["currency"]
-    if not found["forecast"]:
+    if found["kind"] == "spent":
+        figure, label, before = now["spent"], title("spent"), now["spent"]
+    elif not found["forecast"]:
         figure, label = asked["human_only"], gettext("People alone")
         before = now["human_only"]
     else:
-        figure, label, before = asked["cost"], gettext("Forecast total"), now["cost"]
+        figure, label, before = asked["cost"], title(found["kind"]), now["cost"]
     change = figure - before
     text = signed_money(change, currency)
     return {
@@ -53,6 +57,12 @@ def headline(found: dict[str, Any]) -> dict[str, str]:
 def verdict(found: dict[str, Any]) -> str:
     """Say in a sentence what the asked terms would do to the project."""
     now, asked, currency = found["now"], found["asked"], found["currency"]
+    if found["kind"] == "spent":
+        return _over(now, currency)
+    if found["kind"] == "stop" and not found["changed"]:
+        return gettext("A manager has asked the run to stop: this is what it then comes to.")
+    if found["kind"] == "rest" and not found["changed"]:
+        return gettext("People label what is left: this is what the run then comes to.")
     if not found["changed"]:
         return gettext("This is the present plan. Move a slider to see another one beside it.")
     if not found["forecast"]:
@@ -70,19 +80,43 @@ def verdict(found: dict[str, Any]) -> str:
             "reason": stored_words(asked["nothing"])
         }
     return gettext(
-        "The machine would label %(images)s (%(share)s of all), with at most %(bound)s of all "
-        "labels wrong."
+        "The machine would label %(images)s (%(share)s of all). Wrong labels: %(bound)s of all "
+        "(%(kind)s)."
     ) % {
         "images": images(round(asked["machine"]["value"])),
         "share": share(asked["machine"]["value"] / max(asked["n"], 1)),
         "bound": upper_share(asked["bound"]),
+        "kind": asked["promised"],
     }
+
+
+def _over(now: dict[str, Any], currency: str) -> str:
+    """Say what a finished run has come to, and what opening it again would mean."""
+    machine = round(now["machine"]["value"])
+    words = {"money": money(now["spent"], currency), "images": images(machine)}
+    if not machine:
+        return (
+            gettext(
+                "The run is finished and has come to %(money)s: people labelled everything. There is "
+                "no plan left to try out. Opened again, every label stays paid and the engine plans "
+                "anew."
+            )
+            % words
+        )
+    return (
+        gettext(
+            "The run is finished and has come to %(money)s. There is no plan left to try out. Opened "
+            "again, the labels of the machine (%(images)s) are withdrawn, every label of people stays "
+            "paid, and the engine plans anew."
+        )
+        % words
+    )
 
 
 def decision(found: dict[str, Any]) -> str:
     """Say what the engine would have decided after its last training; empty before a forecast."""
     asked = found["asked"]
-    if not found["forecast"]:
+    if not found["forecast"] or found["kind"] != "plan":
         return ""
     phrase = decision_words(asked, found["currency"])
     if not found["changed"]:
@@ -129,7 +163,7 @@ def _value(name: str, value: Any, currency: str) -> str:
         return share(value, 2)
     if name == "overlap":
         return number(value)
-    return money(value, currency)
+    return (money if name == "budget" else price)(value, currency)
 
 
 def notes(found: dict[str, Any], *, phase: str, checking: bool, fixed: bool) -> list[str]:
@@ -143,14 +177,14 @@ def notes(found: dict[str, Any], *, phase: str, checking: bool, fixed: bool) -> 
             gettext(
                 "People are checking the machine's labels now. Another promise ends this check: "
                 "the images that they looked at join the training set, and the next check has to "
-                "be stricter, which the figures show."
+                "be stricter. The figures count that it is stricter, not that the images join."
             )
         )
     if fixed and phase != "finished":
         told.append(
             gettext(
-                "The machine's labels are chosen. The figures say what the plan would have been; "
-                "a price now only counts for the images that people still label."
+                "The machine's labels are chosen. A price now only counts for the images that "
+                "people still label."
             )
         )
     if changed & {"overlap", "overlap_share"}:
