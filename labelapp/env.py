@@ -35,6 +35,9 @@ class Environment:
     max_image_pixels: int
     training_device: str
     trainer_threads: int
+    weights_dir: str
+    allow_weight_download: bool
+    feature_cache_gb: float
     owner_email: str
     base_url: str
     mail_url: str
@@ -72,6 +75,9 @@ def read_environment() -> Environment:
             max_image_pixels=env.int("MCAL_MAX_IMAGE_PIXELS", 100_000_000),
             training_device=env.str("MCAL_TRAINING_DEVICE", ""),
             trainer_threads=env.int("MCAL_TRAINER_THREADS", 0),
+            weights_dir=env.str("MCAL_WEIGHTS_DIR", ""),
+            allow_weight_download=env.bool("MCAL_ALLOW_WEIGHT_DOWNLOAD", False),
+            feature_cache_gb=env.float("MCAL_FEATURE_CACHE_GB", 8.0),
             owner_email=env.str("MCAL_OWNER_EMAIL", "owner@localhost"),
             base_url=env.str("MCAL_BASE_URL", "").rstrip("/"),
             mail_url=env.str("MCAL_MAIL_URL", ""),

@@ -30,6 +30,9 @@ MAX_UPLOAD_BYTES = ENV.max_upload_mb * 1024 * 1024
 MAX_IMAGE_PIXELS = ENV.max_image_pixels
 TRAINING_DEVICE = ENV.training_device
 TRAINER_THREADS = ENV.trainer_threads
+WEIGHTS_DIR = ENV.weights_dir
+ALLOW_WEIGHT_DOWNLOAD = ENV.allow_weight_download
+FEATURE_CACHE_GB = ENV.feature_cache_gb
 TRAINER_COMMAND = [sys.executable, "-m", "mcal_engine", "fit"]  # the job folder follows
 OWNER_EMAIL = ENV.owner_email
 WEBHOOK_ALLOW = ENV.webhook_allow  # private hosts and networks that webhooks may reach
@@ -183,8 +186,12 @@ USE_TZ = True
 USE_I18N = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_COPIES = DATA_DIR / "static"  # one folder per version: labelapp/web/static_files.py
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "labelapp.web.static_files.VersionedStorage"},
+}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_AUTOREFRESH = DEBUG

@@ -19,6 +19,7 @@ from labelapp.services import (
     people_report,
     projects,
     runs,
+    steering_jobs,
     training,
 )
 
@@ -31,10 +32,11 @@ HANDLERS: dict[str, Handler] = {
     "train": training.train,
     "import": lambda job, control: imports.run_import(job.target, control),
     "export": lambda job, control: exports.run_export(job.target, control),
-    "consensus": lambda job, _control: consensus.recompute(job.target),
+    "consensus": lambda job, control: consensus.recompute(job.target, control),
     "bulk": bulk.run_bulk,
     "issues": label_issues.search,
-    "people": lambda job, _control: people_report.build(job.target),
+    "people": lambda job, control: people_report.build(job.target, control),
+    "steer": steering_jobs.run,
     "delete": lambda job, control: projects.purge(job.target, control),
 }
 

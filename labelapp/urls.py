@@ -42,6 +42,7 @@ from labelapp.web import (
     single_sign_on,
     steering,
     tokens,
+    training_curves,
     webhooks,
     what_if,
 )
@@ -67,6 +68,7 @@ _WEB = (
     queue,
     annotators,
     jobs,
+    training_curves,
     audit_log,
     notifications,
     webhooks,

@@ -15,6 +15,7 @@ from labelapp.models import Project, ProjectCounter, User
 from labelapp.rights import Right
 from labelapp.selectors.project_list import ProjectRow, project_rows
 from labelapp.selectors.projects import Access, access, active_classes
+from labelapp.selectors.second_factor import check_second_factor
 
 _BRIEF: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "id": serializers.CharField(),
@@ -38,17 +39,25 @@ class ProjectListView(APIView):
     @extend_schema(
         operation_id="projects_list",
         summary="My projects",
-        responses=inline_serializer(
-            "ProjectList",
-            {
-                "ok": serializers.BooleanField(),
-                "projects": inline_serializer("ProjectBrief", dict(_BRIEF), many=True),
-            },
-        ),
+        responses={
+            200: inline_serializer(
+                "ProjectList",
+                {
+                    "ok": serializers.BooleanField(),
+                    "projects": inline_serializer("ProjectBrief", dict(_BRIEF), many=True),
+                },
+            ),
+            403: OpenApiResponse(description="a second factor is required here and missing"),
+        },
     )
     def get(self, request: Request) -> Response:
-        """Return the projects that this person is a member of, archived ones left out."""
-        rows = project_rows(cast("User", request.user))
+        """Return the projects that this person is a member of, archived ones left out.
+
+        Raises SecondFactorError where this installation wants one that the person lacks.
+        """
+        user = cast("User", request.user)
+        check_second_factor(user)
+        rows = project_rows(user)
         return Response({"ok": True, "projects": [_brief(row) for row in rows]})
 
 

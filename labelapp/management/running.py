@@ -53,7 +53,6 @@ def run_product(
         with InstanceLock(Path(settings.DATA_DIR), f"http://localhost:{listen.port}"):
             _check_port(listen)
             say(f"Data folder: {settings.DATA_DIR}")
-            Path(settings.STATIC_ROOT).mkdir(exist_ok=True)  # WhiteNoise warns where there is none
             _migrate(say)
             extra = prepare()
             _say_team_addresses(listen, say)

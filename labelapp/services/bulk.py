@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -115,7 +116,7 @@ def confirm(*, access: Access, job_id: int) -> Job:
     image_actions.need(access, params["action"])
     if params["user"] != access.user.pk:
         raise NotFoundError(_("There is no such action."))
-    params |= {"stage": "do", "counted": counted.pk, "seen": 0, "skipped": {}, "first": _last()}
+    params |= {"stage": "do", "counted": counted.pk, "seen": 0, "skipped": {}}
     job = _start(access, params)
     return job
 
@@ -132,7 +133,7 @@ def undo(*, access: Access, job_id: int) -> Job:
     if params.get("stage") != "do" or params["action"] == "readmit" or done.state in queue.LIVE:
         raise ConflictError(_("This cannot be taken back in one step."))
     image_actions.need(access, params["action"])
-    params |= {"stage": "undo", "of": done.pk, "seen": 0, "skipped": {}, "review": params["first"]}
+    params |= {"stage": "undo", "of": done.pk, "seen": 0, "skipped": {}}
     return _start(access, params)
 
 
@@ -165,11 +166,6 @@ def cancel(*, access: Access, job_id: int) -> None:
     job = find(access, job_id)
     image_actions.need(access, job.params["action"])
     queue.request_cancel(job)
-
-
-def _last() -> int:
-    """Return the newest review's id: those of the action come behind it."""
-    return Review.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 # --- what the worker does ----------------------------------------------------------------------
@@ -236,19 +232,25 @@ class _Work:
         self._report()
 
     def undo(self) -> None:
-        """Take back what the action did: its reviews, the last one first."""
-        mark = f"bulk:{self.params['of']}"
-        rows = Review.objects.filter(project=self.project, pk__gt=self.params["review"], note=mark)
+        """Take back what the action did: its reviews, the last one first, a page at a time."""
+        mine = Q(reviewer=None) | Q(reviewer_id=self.params["user"])
+        rows = Review.objects.filter(mine, image_actions.marked(f"bulk:{self.params['of']}"))
+        rows, last = rows.filter(project=self.project).order_by("-pk"), None
         try:
-            for review in rows.order_by("-pk").iterator(chunk_size=STEP):
-                try:
-                    image_actions.take_back(access=self.access, review=review)
-                except ConflictError as error:
-                    self._skip(error.message, 1)
-                self.params["seen"] += 1
-                self._report()
+            while page := list((rows if last is None else rows.filter(pk__lt=last))[:STEP]):
+                for review in page:
+                    self._back(review)
+                last = page[-1].pk
         finally:
             self._end("labels.changed")
+
+    def _back(self, review: Review) -> None:
+        try:
+            image_actions.take_back(access=self.access, review=review)
+        except ConflictError as error:
+            self._skip(error.message, 1)
+        self.params["seen"] += 1
+        self._report()
 
     def _steps(self) -> Any:
         """Yield the images from the saved place on, in parts."""

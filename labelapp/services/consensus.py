@@ -20,6 +20,7 @@ from labelapp import engine_people, events, queue
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
 from labelapp.models import Iteration, Label, LabelBatch, PeopleReport, Project, TrainItem
 from labelapp.people_facts import Decided, Scored
+from labelapp.queue import JobControl
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
 from labelapp.selectors.vote_rows import BECAME, current_votes, of_several
@@ -98,18 +99,21 @@ def after_batch(batch: LabelBatch) -> None:
 # --- the job -------------------------------------------------------------------------------------
 
 
-def recompute(project_id: int) -> Outcome | None:
+def recompute(project_id: int, control: JobControl | None = None) -> Outcome | None:
     """Bring all labels with several answers in line with the project's method.
 
     Computes outside of any transaction and writes in small ones; an answer that comes in
     meanwhile keeps what it made of its label. Repeating it changes nothing. A report of the
-    people that is there is made anew. None where the project is gone. Raises ConflictError for answers that the method cannot take.
+    people that is there is made anew. None where the project is gone. `control` can cancel it
+    until the first label is written, so that labels never follow two methods.
+
+    Raises ConflictError for answers that the method cannot take, JobCancelled.
     """
     for _try in range(TRIES):
         project = Project.objects.filter(pk=project_id).first()
         if project is None or project.status == Project.Status.DELETING:
             return None
-        outcome = _by_method(project_id, project.consensus)
+        outcome = _by_method(project_id, project.consensus, control)
         if Project.objects.filter(pk=project_id, consensus=outcome.method).exists():
             break
     with transaction.atomic():
@@ -122,8 +126,10 @@ def recompute(project_id: int) -> Outcome | None:
     return outcome
 
 
-def _by_method(project_id: int, method: str) -> Outcome:
+def _by_method(project_id: int, method: str, control: JobControl | None) -> Outcome:
     started = timezone.now()
+    if control is not None:
+        control.tick(0.05)
     rows = of_several(project_id)
     named = Project.objects.get(pk=project_id).classes.order_by("-index")
     count = (named.values_list("index", flat=True).first() or 0) + 1
@@ -134,6 +140,8 @@ def _by_method(project_id: int, method: str) -> Outcome:
         raise ConflictError(
             _("The answers cannot be put together in this way: %(why)s.") % {"why": error}
         ) from error
+    if control is not None:
+        control.tick(0.5)  # the last moment to cancel it
     found = {one.image: one for one in decided}
     images = changed = 0
     # Later ones follow answers that are not in `rows`, or only as they were before a correction.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -25,9 +26,10 @@ from labelapp.rights import Right
 from labelapp.selectors.projects import Access
 from labelapp.services import audit, readmissions, review_decisions, review_undo
 from labelapp.services.leases import one_writer
-from labelapp.services.review_decisions import Decided, Decision
+from labelapp.services.review_decisions import MAX_NOTE, Decided, Decision
 
 ACTIONS = ("review", "label", "exclude", "readmit")
+KEPT = "|"  # behind the mark of a review that was open before; the note that it had follows
 Outcome = Review.Outcome
 
 
@@ -129,9 +131,13 @@ def _exclude(access: Access, image_id: int, action: Action) -> Decided | None:
 
 
 def _decided(access: Access, image_id: int, decision: Decision, action: Action) -> Decided:
-    """Open a question about the image and answer it in the same transaction."""
+    """Answer the question about the image, or open one and answer it, in the same transaction.
+
+    A question that somebody has asked before is marked as theirs (`KEPT`), with its note, so that
+    taking the action back asks it again.
+    """
     with one_writer():
-        review, _made = Review.objects.get_or_create(
+        review, made = Review.objects.get_or_create(
             project=access.project,
             image_id=image_id,
             reason=Review.Reason.DOUBT,
@@ -139,7 +145,8 @@ def _decided(access: Access, image_id: int, decision: Decision, action: Action) 
         )
         done = review_decisions.decide(access=access, review_id=review.pk, decision=decision)
         if action.mark:
-            Review.objects.filter(pk=review.pk).update(note=action.mark)
+            note = action.mark if made else f"{action.mark}{KEPT}{review.note}"
+            Review.objects.filter(pk=review.pk).update(note=note[:MAX_NOTE])
     return done
 
 
@@ -181,11 +188,25 @@ _HANDLERS = {
 }
 
 
+def marked(mark: str) -> Q:
+    """Return the condition for the reviews of an action with this mark."""
+    return Q(note=mark) | Q(note__startswith=f"{mark}{KEPT}")
+
+
 def take_back(*, access: Access, review: Review) -> None:
-    """Undo what a bulk action did through this review. Raises ConflictError where it stands."""
+    """Undo what a bulk action did through this review; one that was asked before is asked again.
+
+    Raises ConflictError where it stands.
+    """
     if review.state == Review.State.OPEN:  # it was only sent to the reviewers
         if review.reason == Review.Reason.DOUBT:
             Review.objects.filter(pk=review.pk, state=Review.State.OPEN).delete()
         return
-    review_undo.undo(access=access, review_id=review.pk)
-    Review.objects.filter(pk=review.pk, state=Review.State.OPEN).delete()
+    _mark, kept, note = review.note.partition(KEPT)
+    with one_writer():
+        review_undo.undo(access=access, review_id=review.pk)
+        again = Review.objects.filter(pk=review.pk, state=Review.State.OPEN)
+        if kept:
+            again.update(note=note, held_by=None, held_until=None)
+        else:
+            again.delete()

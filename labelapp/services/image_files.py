@@ -66,7 +66,7 @@ def thumb(public_id: str, sha256: str, display_key: str, *, long_side: int) -> t
     """
     if long_side < TINY_SIDE:
         return media_path(display_key).read_bytes(), display_key
-    key = f"projects/{public_id}/thumb/{sha256[:2]}/{sha256}.webp"
+    key = thumb_key(public_id, sha256)
     with contextlib.suppress(OSError):
         return media_path(key).read_bytes(), key
     display = media_path(display_key).read_bytes()
@@ -77,6 +77,11 @@ def thumb(public_id: str, sha256: str, display_key: str, *, long_side: int) -> t
     with contextlib.suppress(OSError):  # a full disk: it is made again next time
         write_media(key, data)
     return data, key
+
+
+def thumb_key(public_id: str, sha256: str) -> str:
+    """Return the key of an image's small copy, where it was made."""
+    return f"projects/{public_id}/thumb/{sha256[:2]}/{sha256}.webp"
 
 
 def settle() -> None:

@@ -25,7 +25,7 @@ from labelapp.errors import (
 from labelapp.models import Import, Job, Project
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access
-from labelapp.services import audit, uploads
+from labelapp.services import audit, steering_images, uploads
 from labelapp.services.import_batches import (
     ImportStoppedError,
     batches,
@@ -296,6 +296,8 @@ def _end(record: Import, state: str, message: str) -> bool:
         if not live.update(state=state, message=message[:500], finished=timezone.now()):
             return False
         after = Import.objects.get(pk=record.pk)
+        if state != Import.State.FAILED:  # a failed one may still go on
+            steering_images.added(after)
         payload = {
             "import": record.pk,
             "state": state,

@@ -9,12 +9,9 @@ from labelapp import queue
 from labelapp.errors import ConflictError, ForbiddenError, NotFoundError
 from labelapp.models import Export, Job, User
 from labelapp.rights import Right, Role
-from labelapp.selectors.job_list import RIGHTS, repeatable_by
+from labelapp.selectors.job_list import NEVER, RIGHTS, repeatable_by
 from labelapp.selectors.projects import Access
 from labelapp.services import audit, exports, imports, runs
-
-ENDS_BY_ITSELF = frozenset({"advance", "delete"})
-"""Kinds that nobody cancels: a run cannot do without its next step, a deletion is promised."""
 
 FAILURES = {
     "train": "The training failed: {}. Resume to try again.",
@@ -44,7 +41,7 @@ def cancel(*, access: Access, job_id: int) -> None:
     Raises NotFoundError, ForbiddenError, ConflictError where it has ended or cannot be cancelled.
     """
     job = _job(access, job_id)
-    if job.kind in ENDS_BY_ITSELF:
+    if job.kind in NEVER:
         raise ConflictError(_("This job is over in a moment; it cannot be cancelled."))
     if job.state not in queue.LIVE:
         raise ConflictError(_("This job has ended meanwhile."))

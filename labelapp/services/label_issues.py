@@ -3,8 +3,9 @@
 Human labels are compared with out-of-sample probabilities in two streamed passes (confident
 learning, Northcutt 2021); where several people answered, CROWDLAB weighs them and the model; of
 the machine's labels those are listed that its newest model believes less than half. What measures
-the machine (T, audits, gold) is not looked at before the run has finished: to review by the
-model's word what judges the model would bend the promise.
+the machine (T, audits, gold) is not looked at before the run has finished, T not afterwards
+either, for a project can be opened again: to review by the model's word what judges the model
+would bend the promise.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ def act(*, access: Access, issue_id: int, kind: str) -> str:
     if issue.state != State.OPEN:
         return issue.state
     if hidden_of(access.project, [issue.image_id]):
-        raise ConflictError(_("This image measures the machine: look at it after the run's end."))
+        raise ConflictError(
+            _("This image measures the machine: its label is not judged by what it says.")
+        )
     now = Label.objects.filter(pk=issue.image_id).values_list("class_index", flat=True).first()
     if now != issue.given:
         raise ConflictError(_("The label has changed meanwhile: look at the image again."))
@@ -133,6 +136,8 @@ def search(job: Job, control: JobControl) -> None:
     summary = {
         "human": int((~labels.machine).sum()),
         "machine": int(labels.machine.sum()),
+        "measuring": labels.measuring,
+        "taught": labels.taught,
         "several": len(labels.several),
         "found": len(found),
         "whole": evidence.whole,
@@ -151,6 +156,8 @@ class _Labels:
     given: NDArray[Any]
     machine: NDArray[Any]
     several: set[int]  # numbers of images that several people answered
+    measuring: int = 0  # labels of people left out: they measure the machine
+    taught: int = 0  # likewise: every model has learnt from them, or knows nothing of them
 
     @property
     def size(self) -> int:
@@ -163,21 +170,25 @@ class _Labels:
 
         parts: list[NDArray[Any]] = []
         several: set[int] = set()
+        measuring = 0
         last, rows = -1, Label.objects.filter(project=project).order_by("seq")
         columns = ("seq", "image_id", "class_index", "source", "votes")
         while part := list(rows.filter(seq__gt=last).values_list(*columns)[:READ]):
             last = part[-1][0]
             hidden = hidden_of(project, [row[1] for row in part])
             kept = [row for row in part if row[1] not in hidden]
+            measuring += sum(row[1] in hidden and row[3] == "human" for row in part)
             several |= {row[0] for row in kept if row[4] > 1 and row[3] == "human"}
             numbers = [(row[0], row[1], row[2], row[3] == "machine") for row in kept]
             parts.append(np.array(numbers, dtype=np.int64).reshape(-1, 4))
             control.tick(0.05, gettext_noop("Reading the labels"))
         found = np.concatenate(parts) if parts else np.zeros((0, 4), dtype=np.int64)
+        people = int((found[:, 3] == 0).sum())
         found = found[evidence.known(found[:, 0])]
         found = found[found[:, 2] < evidence.classes]
-        given = evidence.heirs[found[:, 2]]
-        return cls(found[:, 0], found[:, 1], given, found[:, 3] == 1, several)
+        given, machine = evidence.heirs[found[:, 2]], found[:, 3] == 1
+        taught = people - int((~machine).sum())
+        return cls(found[:, 0], found[:, 1], given, machine, several, measuring, taught)
 
     def parts(self, rows: NDArray[Any], evidence: Evidence) -> Any:
         """Yield slices of `rows` whose probabilities fit into memory."""

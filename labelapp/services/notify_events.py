@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from labelapp.models import Event, Export, Import, Iteration, NotifyCursor, Project
 from labelapp.selectors.notices import QUIET_EVENTS
+from labelapp.services import notify_steering
 from labelapp.services.notify_tell import News, deliver, tell
 
 MOST_EVENTS = 500  # of one project at a time
@@ -164,4 +165,5 @@ _NEWS: dict[str, Maker] = {
     "plan.updated": _plan_updated,
     "import.finished": _import_finished,
     "export.finished": _export_finished,
+    **dict.fromkeys(notify_steering.EVENTS, notify_steering.steered),
 }

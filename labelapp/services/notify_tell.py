@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -17,12 +17,17 @@ from labelapp.selectors.notify_links import base_url
 
 @dataclass(frozen=True)
 class News:
-    """What is told. `key` is one per happening: the same news is never told twice."""
+    """What is told. `key` is one per happening: the same news is never told twice.
+
+    `besides` is told to people only: webhooks never carry names.
+    """
 
     kind: str
     key: str
     payload: dict[str, Any]
     asker: int | None = None  # who asked for it, where only they are told
+    but_not: int | None = None  # who did it, and knows
+    besides: dict[str, Any] = field(default_factory=dict)
 
 
 def tell(project: Project, news: News) -> int:
@@ -44,7 +49,7 @@ def _tell_people(project: Project, news: News, kind: Kind) -> int:
             project=project,
             kind=kind.code,
             key=news.key,
-            payload=news.payload,
+            payload=news.payload | news.besides,
             created=now,
             read_at=None if APP in ways else now,  # exactly `created`: nobody has read it
             mail=Notification.Mail.WAITING if MAIL in ways else Notification.Mail.NO,
@@ -65,6 +70,8 @@ def _hearers(project: Project, news: News, kind: Kind) -> list[Membership]:
     )
     if kind.asker_only:
         members = members.filter(user_id=news.asker or 0)
+    if news.but_not is not None:
+        members = members.exclude(user_id=news.but_not)
     if kind.code == "batch_ready":
         members = members.filter(paused_at=None)
     return list(members.only("user_id", "role", "notify"))

@@ -32,6 +32,7 @@ from labelapp.models import (
     User,
 )
 from labelapp.people_facts import Facts, Person, Promise, Sample
+from labelapp.queue import JobControl
 from labelapp.rights import Right
 from labelapp.selectors.people_report import consensus_state, pending
 from labelapp.selectors.projects import Access
@@ -59,13 +60,22 @@ def enqueue(project_id: int) -> None:
 # --- the job -------------------------------------------------------------------------------------
 
 
-def build(project_id: int) -> None:
-    """Make and store the report; harmless if repeated, and where the project is gone."""
+def build(project_id: int, control: JobControl | None = None) -> None:
+    """Make and store the report; harmless if repeated, and where the project is gone.
+
+    `control` can cancel it until it is stored: then the report of before stays.
+    Raises JobCancelled.
+    """
     project = Project.objects.filter(pk=project_id).first()
     if project is None or project.status == Project.Status.DELETING:
         return
     now = timezone.now()
-    content = {**engine_people.report(_facts(project)), "created": now.isoformat()}
+    facts = _facts(project)
+    if control is not None:
+        control.tick(0.3)
+    content = {**engine_people.report(facts), "created": now.isoformat()}
+    if control is not None:
+        control.tick(0.9)
     with transaction.atomic():
         PeopleReport.objects.update_or_create(
             project=project, defaults={"content": content, "created": now}

@@ -58,6 +58,13 @@ def ensure(project: Project, n: int, report: Report) -> Path:
     return path
 
 
+def forget(project: Project, n: int) -> None:
+    """Drop arrays that hold images from number `n` on: other images may get these numbers."""
+    for path in pool_folder(project).glob("*.npy"):
+        if path.stem.isdecimal() and int(path.stem) > n:
+            path.unlink(missing_ok=True)
+
+
 def pool_folder(project: Project) -> Path:
     """Return where the project's array lies; it may be deleted when nothing trains."""
     return Path(settings.JOBS_ROOT) / project.public_id / "pool"

@@ -33,12 +33,18 @@ class Overlap:
 
 
 def change_settings(
-    *, access: Access, terms: Terms, overlap: Overlap | None = None, version: int | None = None
+    *,
+    access: Access,
+    terms: Terms,
+    overlap: Overlap | None = None,
+    version: int | None = None,
+    said: dict[str, Any] | None = None,
 ) -> bool:
     """Give a run that is going new prices, target or budget; False if nothing differs.
 
     With `overlap` also how often images are asked, which is part of an image's price. `version`
-    is the run's when the change was weighed: another one raises RunMovedError.
+    is the run's when the change was weighed: another one raises RunMovedError. `said` is what the
+    person was told that it means, in money: kept for the history.
 
     Raises ForbiddenError, InvalidInputError naming what is wrong, ConflictError where there is no
     run, it is finished, its machine labels are chosen, or the currency differs.
@@ -58,7 +64,7 @@ def change_settings(
         after = _snapshot(run.project)
         if before == after:
             return False
-        if _write(access, run, before, after):
+        if _write(access, run, before, after, said):
             access.project.refresh_from_db()
             return True
     raise ConflictError(_("The run goes on too fast at the moment. Pause it, then change it."))
@@ -95,7 +101,13 @@ def _snapshot(project: Project) -> dict[str, Any]:
     return {name: getattr(project, name) for name in names} | amounts(project)
 
 
-def _write(access: Access, run: Run, before: dict[str, Any], after: dict[str, Any]) -> bool:
+def _write(
+    access: Access,
+    run: Run,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    said: dict[str, Any] | None,
+) -> bool:
     """Write the new state and the project's terms together; False if the run moved meanwhile."""
     state = _state(run)
     changed = sorted(name for name in after if before[name] != after[name])
@@ -114,7 +126,7 @@ def _write(access: Access, run: Run, before: dict[str, Any], after: dict[str, An
             action="run.changed",
             target=run.project.name,
             before={name: before[name] for name in changed},
-            after={name: after[name] for name in changed},
+            after={name: after[name] for name in changed} | ({"said": said} if said else {}),
         )
         events.record(run.project_id, "run.changed", {"what": changed})
     return True

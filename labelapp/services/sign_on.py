@@ -1,8 +1,9 @@
-"""What single sign-on and second factors change in accounts, and what the audit log says of it."""
+"""What signing in changes in accounts, and what the audit log says of it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
@@ -23,6 +24,7 @@ _NOTES = {
     "socialaccount/email/account_connected": "sign_on.connected",
     "socialaccount/email/account_disconnected": "sign_on.disconnected",
 }
+_STEPS = {"password": "password", "mfa": "code", "socialaccount": "single sign-on"}
 
 
 def may_join(*, email: str, next_path: str) -> bool:
@@ -71,3 +73,25 @@ def note(*, user: User, what: str) -> None:
     """Say in the audit log what a person did to their own sign-in."""
     if action := _NOTES.get(what):
         audit.write(user=user, project=None, action=action, target=user.email)
+
+
+def signed_in(*, user: User, steps: Sequence[str]) -> None:
+    """Say in the audit log that somebody signed in; `steps` are allauth's names of what it took."""
+    how = dict.fromkeys(_STEPS.get(step, step) for step in steps)
+    audit.write(
+        user=user, project=None, action="sign_in.done", target=user.email, after={"by": list(how)}
+    )
+
+
+def refused(*, user: User | None, email: str, what: str) -> None:
+    """Say in the audit log that a password or a code was refused; `what` says which.
+
+    `user` is whose session asked to confirm who they are, or whose code it was. An address without
+    an account is not written down: people type their passwords there by mistake.
+    """
+    known = user or User.objects.filter(email=email.strip().lower()).first()
+    target = "" if known is None else known.email
+    # Nobody is its author: whoever typed it was not recognised.
+    audit.write(
+        user=None, project=None, action="sign_in.refused", target=target, after={"by": what}
+    )

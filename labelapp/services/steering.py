@@ -15,10 +15,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from labelapp import engine_steering, events
+from labelapp import engine_steering, events, queue
 from labelapp.engine import RefusedError, TooLateError
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError, RunMovedError
-from labelapp.models import Project, Run, SteeringAction
+from labelapp.models import Job, Project, Run, SteeringAction
 from labelapp.rights import Right
 from labelapp.selectors import steering as found
 from labelapp.selectors.projects import Access
@@ -113,17 +113,34 @@ def ask(*, access: Access, what: str, version: int) -> SteeringAction:
     return action
 
 
-def ready(access: Access, what: str, version: int) -> tuple[found.Known, Run]:
-    """Return what is known and the run, if this can be asked now of this version."""
+def ready(access: Access, what: str, version: int, job: int = 0) -> tuple[found.Known, Run]:
+    """Return what is known and the run, if this can be asked now of this version.
+
+    `job` is the one that asks, where a job does: it stands in nobody's way but its own.
+    """
     if not access.may(Right.STEER):
         raise ForbiddenError(_("Your role in this project does not allow this."))
     known = found.gather(access.project)
+    check_free(access.project, job)
     if why := found.obstacle(known, what):
         raise ConflictError(_(OBSTACLES[why]))
     run = Run.objects.select_related("project").get(project_id=access.project.pk)
     if run.version != version:
         raise moved()
     return known, run
+
+
+def check_free(project: Project, job: int = 0) -> None:
+    """Raise ConflictError while another step of steering is being done (steering_jobs)."""
+    going = Job.objects.filter(project=project, kind="steer", state__in=queue.LIVE)
+    if going.exclude(pk=job).exists():
+        raise ConflictError(_(OBSTACLES["working"]))
+
+
+def lock_batches(run: Run) -> None:
+    """Lock all batches of the run, as answers do first: none is on its way behind this."""
+    rows = run.batches.select_for_update(of=("self",)).order_by("pk")
+    list(rows.values_list("pk", flat=True))
 
 
 def moved() -> RunMovedError:

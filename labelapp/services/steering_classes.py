@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from labelapp import engine_steering, events
 from labelapp.errors import ConflictError, InvalidInputError
-from labelapp.models import GoldItem, Label, LabelClass, Run, SteeringAction
+from labelapp.models import GoldItem, Label, LabelClass, Project, Run, SteeringAction
 from labelapp.selectors import steering as found
 from labelapp.selectors.projects import Access
 from labelapp.selectors.steering_reasons import TOO_LATE
@@ -25,7 +25,14 @@ from labelapp.services.batches import chunks
 from labelapp.services.class_lists import MAX_NAME, next_class
 from labelapp.services.image_files import media_path, write_media
 from labelapp.services.leases import one_writer
-from labelapp.services.steering import claim, computed, mark_undone, ready, write
+from labelapp.services.steering import (
+    claim,
+    computed,
+    lock_batches,
+    mark_undone,
+    ready,
+    write,
+)
 
 _IN_LIST = 500
 
@@ -62,21 +69,30 @@ def _problem(name: str, rows: list[LabelClass]) -> str:
     return ""
 
 
-def merge_classes(*, access: Access, source: int, into: int, version: int) -> SteeringAction:
-    """Let the class with the number `source` become part of `into`.
-
-    Raises ForbiddenError, InvalidInputError, RunMovedError, ConflictError.
-    """
-    known, run = ready(access, "classes", version)
-    rows = {row.index: row for row in run.project.classes.filter(archived=False)}
+def check_merge(project: Project, source: int, into: int) -> tuple[LabelClass, LabelClass]:
+    """Return the two classes. Raises InvalidInputError, ConflictError."""
+    rows = {row.index: row for row in project.classes.filter(archived=False)}
     if source == into or not {source, into} <= set(rows):
         raise InvalidInputError(_("Choose two classes that people can choose now."))
     if len(rows) < 3:
         raise ConflictError(_("At least two classes must stay."))
-    old, new = rows[source], rows[into]
+    return rows[source], rows[into]
+
+
+def merge_classes(
+    *, access: Access, source: int, into: int, version: int, job: int = 0
+) -> SteeringAction:
+    """Let the class with the number `source` become part of `into`.
+
+    `job` is kept with the action. Raises ForbiddenError, InvalidInputError, RunMovedError,
+    ConflictError.
+    """
+    known, run = ready(access, "classes", version, job)
+    old, new = check_merge(run.project, source, into)
     state = computed(lambda: engine_steering.with_classes(run, run.config["classes"]))
     with one_writer():
         claim(run, state)
+        lock_batches(run)  # answers of the old class that are on their way come first
         labels = Label.objects.filter(project=run.project, class_index=source)
         seqs = list(labels.filter(source=Label.Source.HUMAN).values_list("seq", flat=True))
         labels.filter(source=Label.Source.HUMAN).update(class_index=into)
@@ -96,6 +112,7 @@ def merge_classes(*, access: Access, source: int, into: int, version: int) -> St
             "labels": len(seqs),
             "words": f"{old.name} → {new.name}",
             "waiting_for": run.waiting_for,
+            "job": job,
         }
         said = found.consequence(known, "classes")
         action = write(access, run, "classes", before=before, said=said, params=params)
@@ -122,6 +139,7 @@ def undo(access: Access, run: Run, action: SteeringAction) -> None:
     state = computed(lambda: engine_steering.with_classes(run, run.config["classes"]))
     with one_writer():
         claim(run, state)
+        lock_batches(run)  # an answer of the new class that is on its way comes first
         if action.params["what"] == "added":
             _archive(run, action.params["index"])
         else:

@@ -3,6 +3,10 @@
 The labels that people gave at the end join B, together with the test marks that lay among them
 (`mcal_engine/steering.py`). The certificate is superseded: its text stays with the action and in
 the audit log, the withdrawn labels in a file below MEDIA_ROOT, from which an undo writes them back.
+
+What is computed is computed outside the transaction, which then looks whether it is still so:
+whatever came in between (a corrected label, an answer) ends it with a ConflictError.
+Where there are many labels all of this is a job (`services.steering_jobs`).
 """
 
 from __future__ import annotations
@@ -11,11 +15,12 @@ import csv
 import gzip
 import io
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F, Max
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -29,6 +34,7 @@ from labelapp.models import (
     Job,
     Label,
     LabelBatch,
+    LedgerEntry,
     ModelVersion,
     Project,
     ProjectCounter,
@@ -53,40 +59,64 @@ from labelapp.services.steering import mark_undone, moved, ready, write
 COUNTED = ("train", "test", "audit", "residual", "ahead", "machine")
 
 
+Row = tuple[int, int, float | None]  # of a machine label: image number, class, margin
+Tell = Callable[[float, str], None]
+
+
 @dataclass(frozen=True)
 class Withdrawn:
-    """The machine labels that a run had, their file, and what was promised of them."""
+    """The machine labels that a run has, and what was promised of them.
 
-    seqs: list[int]
-    file: str
+    `count` and `newest` are what the transaction looks for again: a corrected label is no machine
+    label any more, and one that the machine got back is newer than all others.
+    """
+
+    rows: list[Row]
+    count: int
+    newest: datetime | None
     certificate: dict[str, Any] | None
 
 
-def reopen(*, access: Access, version: int, epsilon: float | None = None) -> SteeringAction:
+def silent(_progress: float, _words: str) -> None:
+    """Tell nobody how far it is."""
+
+
+def reopen(
+    *,
+    access: Access,
+    version: int,
+    epsilon: float | None = None,
+    job: int = 0,
+    tell: Tell = silent,
+) -> SteeringAction:
     """Open a finished project again, with another share of wrong labels if one is given.
 
-    Images that have come since join the run. Raises ForbiddenError, InvalidInputError,
-    RunMovedError, ConflictError.
+    Images that have come since join the run. `job` is kept with the action, `tell` hears how far
+    it is. Raises ForbiddenError, InvalidInputError, RunMovedError, ConflictError.
     """
-    known, run = ready(access, "reopen", version)
-    if epsilon is not None and not 0 < epsilon < 1:
-        text = _("The allowed error must lie between 0 % and 100 %, both excluded.")
-        raise InvalidInputError(text, epsilon=text)
+    known, run = ready(access, "reopen", version, job=job)
+    check_epsilon(epsilon)
     said = found.consequence(known, "reopen")
     old = run.project.epsilon
     run.project.epsilon = old if epsilon is None else epsilon
     before = _before(run) | {"epsilon": old}
-    step, gone = _computed(run), _withdrawn(run)
-    with transaction.atomic():
-        counts = _open(run, step)
+    tell(0.05, "Reading the machine's labels")
+    gone = _withdrawn(run)
+    tell(0.3, "Working out what is open again")
+    step = _computed(run, gone)
+    file = _written(run, gone)
+    tell(0.6, "Withdrawing the machine's labels")
+    with one_writer():
+        counts = _open(run, step, gone)
         Project.objects.filter(pk=run.project_id).update(epsilon=run.project.epsilon)
         told = runs.carry_out(run, step)
         params = {
             "epsilon": run.project.epsilon,
-            "withdrawn": len(gone.seqs),
-            "file": gone.file,
+            "withdrawn": gone.count,
+            "file": file,
             "waiting_for": run.waiting_for,
             "moved": _moved(run, counts),
+            "job": job,
         }
         before |= {"certificate": gone.certificate}
         action = write(access, run, "reopen", before=before, said=said, params=params)
@@ -96,7 +126,14 @@ def reopen(*, access: Access, version: int, epsilon: float | None = None) -> Ste
     return action
 
 
-def withdraw(access: Access, run: Run, action: SteeringAction) -> None:
+def check_epsilon(epsilon: float | None) -> None:
+    """Raise InvalidInputError for a share of wrong labels that makes no sense."""
+    if epsilon is not None and not 0 < epsilon < 1:
+        text = _("The allowed error must lie between 0 % and 100 %, both excluded.")
+        raise InvalidInputError(text, epsilon=text)
+
+
+def withdraw(access: Access, run: Run, action: SteeringAction, tell: Tell = silent) -> None:
     """Take back a wish whose machine labels are stored, before anybody has labelled the rest.
 
     Raises ConflictError where somebody has begun.
@@ -105,9 +142,12 @@ def withdraw(access: Access, run: Run, action: SteeringAction) -> None:
     if batch is None or worked_on(batch).exists():
         raise ConflictError(_(TOO_LATE["spent"]))
     run.project.certificate = action.before["certificate"]
-    step, _gone = _computed(run), _withdrawn(run)
+    gone = _withdrawn(run)
+    step = _computed(run, gone)
+    _written(run, gone)
+    tell(0.6, "Withdrawing the machine's labels")
     with one_writer():
-        _open(run, step, forget=(batch.pk - 1, f"undone-{action.pk}"))
+        _open(run, step, gone, forget=_Forget(batch.pk - 1, f"undone-{action.pk}", seen=True))
         Project.objects.filter(pk=run.project_id).update(certificate=run.project.certificate)
         told = runs.carry_out(run, step)
         mark_undone(access, run, action)
@@ -119,9 +159,9 @@ def withdraw(access: Access, run: Run, action: SteeringAction) -> None:
 # --- open ---------------------------------------------------------------------------------------
 
 
-def _computed(run: Run) -> Step:
+def _computed(run: Run, gone: Withdrawn) -> Step:
     """Return the engine's step, its refusals in words."""
-    machine = [seq for seq, _class, _margin in found.machine_labels(run.project)]
+    machine = [row[0] for row in gone.rows]
     images = ProjectCounter.objects.values_list("images", flat=True).get(project_id=run.project_id)
     try:
         return engine_steering.reopened(
@@ -146,8 +186,8 @@ def _model(run: Run) -> Frozen | None:
 
 
 def _withdrawn(run: Run) -> Withdrawn:
-    """Write the machine labels into a file; return what leaves the run."""
-    rows = found.machine_labels(run.project)
+    """Read what leaves the run: first the state of it, so that what comes later is noticed."""
+    count, newest = _machine_state(run)
     certificate = Certificate.objects.filter(run=run).first()
     kept = None
     if certificate is not None:
@@ -157,17 +197,38 @@ def _withdrawn(run: Run) -> Withdrawn:
             "people": certificate.people,
             "created": certificate.created.isoformat(),
         }
+    return Withdrawn(found.machine_labels(run.project), count, newest, kept)
+
+
+def _machine_state(run: Run) -> tuple[int, datetime | None]:
+    rows = Label.objects.filter(project_id=run.project_id, source=Label.Source.MACHINE)
+    state = rows.aggregate(count=Count("pk"), newest=Max("created"))
+    return state["count"], state["newest"]
+
+
+def _written(run: Run, gone: Withdrawn) -> str:
+    """Write the machine labels into a file; return its key."""
     text = io.StringIO()
-    csv.writer(text).writerows([("seq", "class", "margin"), *rows])
+    csv.writer(text).writerows([("seq", "class", "margin"), *gone.rows])
     key = f"projects/{run.project.public_id}/withdrawn/{uuid.uuid4().hex}.csv.gz"
     write_media(key, gzip.compress(text.getvalue().encode()))
-    return Withdrawn([row[0] for row in rows], key, kept)
+    return key
 
 
-def _open(run: Run, step: Step, forget: tuple[int, str] | None = None) -> dict[str, int]:
+@dataclass(frozen=True)
+class _Forget:
+    """Batches behind id `last` are forgotten under `name`; `seen`: not if somebody saw an image."""
+
+    last: int
+    name: str
+    seen: bool = False
+
+
+def _open(run: Run, step: Step, gone: Withdrawn, forget: _Forget | None = None) -> dict[str, int]:
     """Claim the run, withdraw the machine labels; return what the counters said before.
 
-    Batches (those that it is to `forget`, too) before the counter, as answers lock them.
+    Batches (those that it is to `forget`, too) before the counter, as answers lock them. Raises
+    RunMovedError where the run or its machine labels are not what the step was computed from.
     """
     if not runs.claim(run, step):
         raise moved()
@@ -175,9 +236,13 @@ def _open(run: Run, step: Step, forget: tuple[int, str] | None = None) -> dict[s
     project = Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
     ahead.lock(run)
     if forget is not None:
-        _forget_batches(run, *forget)
+        _forget_batches(run, forget)
+    if _machine_state(run) != (gone.count, gone.newest) or gone.count != len(gone.rows):
+        raise moved()
     counts = _counts(run)
-    Label.objects.filter(project=project, source=Label.Source.MACHINE).delete()
+    machine = Label.objects.filter(project=project, source=Label.Source.MACHINE)
+    if machine.delete()[0] != gone.count:  # a correction that was on its way
+        raise moved()
     Certificate.objects.filter(run=run).delete()
     if project.status == Project.Status.FINISHED:
         Project.objects.filter(pk=project.pk).update(status=Project.Status.RUNNING)
@@ -219,11 +284,15 @@ def _before(run: Run) -> dict[str, Any]:
     }
 
 
-def undo(access: Access, run: Run, action: SteeringAction) -> None:
-    """Close the project again as it was: nothing was spent since it was opened."""
+def undo(access: Access, run: Run, action: SteeringAction, tell: Tell = silent) -> None:
+    """Close the project again as it was: nothing was spent since it was opened.
+
+    Raises ConflictError where somebody was faster with an answer, RunMovedError.
+    """
     before, last = action.before, action.before["last"]
     rows = _read(action.params["file"])
     certificate = before["certificate"]
+    tell(0.3, "Giving the machine its labels back")
     with one_writer():
         _restore_run(run, before)
         trained = ModelVersion.objects.filter(run=run, iteration__gt=before["run"]["iteration"])
@@ -232,7 +301,9 @@ def undo(access: Access, run: Run, action: SteeringAction) -> None:
         jobs = Job.objects.filter(target=run.pk, kind="train", state__in=queue.LIVE)
         for job in jobs:
             queue.request_cancel(job)
-        _forget_batches(run, last["batch"], f"undone-{action.pk}")
+        _forget_batches(run, _Forget(last["batch"], f"undone-{action.pk}"))
+        if LedgerEntry.objects.filter(project=run.project, created__gte=action.created).exists():
+            raise ConflictError(_(TOO_LATE["spent"]))
         TrainItem.objects.filter(run=run, pk__gt=last["item"]).delete()
         TestMark.objects.filter(run=run, pk__gt=last["mark"]).delete()
         _label_again(run, rows, certificate)
@@ -258,23 +329,28 @@ def _restore_run(run: Run, before: dict[str, Any]) -> None:
     Project.objects.select_for_update(no_key=True).get(pk=run.project_id)
 
 
-def _forget_batches(run: Run, last: int, name: str) -> None:
+def _forget_batches(run: Run, forget: _Forget) -> None:
     """Ask no more for what was asked since; the names of the requests become free again.
 
-    No task is deleted: somebody may be given one at this very moment.
+    No task is deleted: somebody may be given one at this very moment. Whoever answers locks the
+    batch first: what came before this lock can be seen behind it, what comes after it finds the
+    task dropped. Raises ConflictError where nobody may have `seen` an image, and somebody has.
     """
-    for batch in run.batches.filter(pk__gt=last).select_for_update(of=("self",)).order_by("pk"):
+    since = run.batches.filter(pk__gt=forget.last)
+    for batch in since.select_for_update(of=("self",)).order_by("pk"):
         tasks = Task.objects.filter(batch=batch)
         list(tasks.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+        if forget.seen and worked_on(batch).exists():
+            raise ConflictError(_(TOO_LATE["spent"]))
         tasks.update(state=Task.State.DROPPED, **NO_LEASE)
         AheadItem.objects.filter(batch=batch).delete()
-        batch.request_id = f"{batch.request_id[:60]}-{name}"
+        batch.request_id = f"{batch.request_id[:60]}-{forget.name}"
         batch.size = batch.remaining = 0
         batch.state, batch.closed = LabelBatch.State.DONE, batch.closed or timezone.now()
         batch.save(update_fields=["request_id", "size", "remaining", "state", "closed"])
 
 
-def _read(key: str) -> list[tuple[int, int, float | None]]:
+def _read(key: str) -> list[Row]:
     text = gzip.decompress(media_path(key).read_bytes()).decode()
     return [
         (int(seq), int(index), float(margin) if margin else None)
@@ -282,9 +358,7 @@ def _read(key: str) -> list[tuple[int, int, float | None]]:
     ]
 
 
-def _label_again(
-    run: Run, rows: list[tuple[int, int, float | None]], certificate: dict[str, Any] | None
-) -> None:
+def _label_again(run: Run, rows: list[Row], certificate: dict[str, Any] | None) -> None:
     """Write the machine labels back as they were."""
     sha256 = certificate["content"].get("model", "") if certificate else ""
     model = run.models.filter(sha256=sha256).order_by("-iteration").first()

@@ -92,7 +92,7 @@ class Method:
             "certificate": choices.CERTIFICATES,
             "acquisition": choices.ACQUISITIONS,
             "certainty": choices.CERTAINTIES,
-            "arch": choices.ARCHITECTURES,
+            "arch": choices.CANDIDATES,
             "curve_model": choices.CURVE_MODELS,
             "cost_model": choices.COST_MODELS,
         }
@@ -103,15 +103,24 @@ class Method:
         }
         if message := self._rivals_problem():
             wrong["rivals"] = message
+        alone = {self.arch, *self.rivals} - set(choices.ENSEMBLES)
+        if self.acquisition in choices.DISAGREEMENT and alone:
+            wrong.setdefault(
+                "acquisition",
+                _(
+                    "Only the members of an ensemble can disagree. Choose ensembles as networks, "
+                    "or another way to choose images."
+                ),
+            )
         return wrong
 
     def _rivals_problem(self) -> str:
-        if unknown := sorted(set(self.rivals) - set(choices.ARCHITECTURES)):
+        if unknown := sorted(set(self.rivals) - set(choices.CANDIDATES)):
             return _("There is no network %(names)s.") % {"names": ", ".join(unknown)}
         if len({self.arch, *self.rivals}) != 1 + len(self.rivals):
             return _("Each network races once: the first one is in the race already.")
         return (
-            _("At most %(most)s networks.") % {"most": MAX_RIVALS}
+            _("At most %(most)s networks race with the first one.") % {"most": MAX_RIVALS}
             if len(self.rivals) > MAX_RIVALS
             else ""
         )

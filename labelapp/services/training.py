@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -40,7 +40,15 @@ from labelapp.models import (
     TrainItem,
 )
 from labelapp.orders import TrainOrder
-from labelapp.services import model_files, outstanding, past_guesses, pool_tensor, runs
+from labelapp.services import (
+    earlier_model,
+    model_files,
+    outstanding,
+    past_guesses,
+    pool_tensor,
+    runs,
+    training_epochs,
+)
 
 POLL_SECONDS = 0.25
 EVENT_SECONDS = 2.0
@@ -146,9 +154,22 @@ def prepare(run: Run, job: Job, images: Path, arch: str) -> Attempt:
         "device": settings.TRAINING_DEVICE or None,
         "flip": bool(run.project.settings.get("flip", True)),
         "options": {"threads": settings.TRAINER_THREADS} if settings.TRAINER_THREADS else {},
+        "training": run.config.get("training", {}),
+        "earlier": earlier_model.write(run, arch, order.iteration, folder),
+        "pretrained": _pretrained(run.project),
     }
     (folder / "request.json").write_text(json.dumps(request))
     return Attempt(run, job, order, arch, order.archs.index(arch), folder, len(rows))
+
+
+def _pretrained(project: Project) -> dict[str, object]:
+    """Say where pre-trained weights come from; the features of frozen ones stay with the project."""
+    return {
+        "weights": settings.WEIGHTS_DIR or None,
+        "download": settings.ALLOW_WEIGHT_DOWNLOAD,
+        "features": str(Path(settings.JOBS_ROOT) / project.public_id / "features"),
+        "features_gib": settings.FEATURE_CACHE_GB,
+    }
 
 
 def _wants_features(order: TrainOrder, arch: str) -> bool:
@@ -157,10 +178,16 @@ def _wants_features(order: TrainOrder, arch: str) -> bool:
 
 
 def _drop_others(root: Path, order_id: str) -> None:
-    """Delete what a killed worker left of earlier trainings; failed attempts at this one stay."""
+    """Delete what a killed worker left of earlier trainings; failed attempts at this one stay.
+
+    Without an ensemble's members: with them each attempt would take gigabytes.
+    """
     for folder in root.iterdir() if root.is_dir() else ():
         if folder.name != order_id:
             shutil.rmtree(folder, ignore_errors=True)
+            continue
+        for attempt in folder.iterdir():
+            shutil.rmtree(attempt / model_files.MEMBERS, ignore_errors=True)
 
 
 def run_folder(run: Run) -> Path:
@@ -211,8 +238,11 @@ def _lower_priority(pid: int) -> None:
 
 def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.JobControl) -> None:
     """Report progress until the program ends; leave early when the job has to end."""
-    tell = _every(EVENT_SECONDS, lambda payload: _tell_progress(attempt.run, payload))
-    write = _every(LINE_SECONDS, lambda told: control.log(_line(attempt, told)))
+    news = training_epochs.News()
+    tell = training_epochs.every(
+        EVENT_SECONDS, lambda told: _tell_progress(attempt.run, news.of(told))
+    )
+    write = training_epochs.every(LINE_SECONDS, lambda told: control.log(_line(attempt, told)))
     control.log(f"{_message(attempt)}: process {process.pid}")
     while process.poll() is None:
         time.sleep(POLL_SECONDS)
@@ -227,7 +257,8 @@ def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.J
 def _line(attempt: Attempt, told: dict[str, Any]) -> str:
     if told["phase"] == "score":
         return f"{attempt.arch}: scoring {attempt.run.n:,} images"
-    return f"{attempt.arch}: step {told['step']:,} of {told['steps']:,}"
+    figures = training_epochs.words(told)
+    return f"{attempt.arch}: step {told['step']:,} of {told['steps']:,}{figures}"
 
 
 def _message(attempt: Attempt) -> str:
@@ -235,21 +266,6 @@ def _message(attempt: Attempt) -> str:
     count = len(attempt.order.archs)
     which = f" {attempt.arch} ({attempt.place + 1} of {count})" if count > 1 else ""
     return f"Training{which} on {attempt.size:,} images"
-
-
-def _every(
-    seconds: float, action: Callable[[dict[str, Any]], None]
-) -> Callable[[dict[str, Any]], None]:
-    """Return `action`, done at most this often."""
-    last = float("-inf")
-
-    def inner(payload: dict[str, Any]) -> None:
-        nonlocal last
-        if time.monotonic() - last >= seconds:
-            last = time.monotonic()
-            action(payload)
-
-    return inner
 
 
 def _progress(attempt: Attempt) -> dict[str, Any]:
@@ -266,6 +282,8 @@ def _progress(attempt: Attempt) -> dict[str, Any]:
         "step": raw["step"],
         "steps": raw["steps"],
         "seconds_left": raw["seconds_left"],
+        "runs": raw.get("runs", 1),
+        "epochs": raw.get("epochs", []),
         "progress": round((attempt.place + share) / len(attempt.order.archs), 4),
     }
 
@@ -334,7 +352,8 @@ def accept(attempt: Attempt, result: dict[str, Any]) -> ModelVersion:
             arch=attempt.arch,
             folder=stored,
             sha256=result["model_sha256"],
-            metrics=result | {"request": order.id, "attempt": attempt.job.attempts},
+            metrics=training_epochs.kept(result)
+            | {"request": order.id, "attempt": attempt.job.attempts},
         )
         seconds = result["train_seconds"] + result["score_seconds"]
         _charge(attempt, seconds)

@@ -1,6 +1,6 @@
 """One HTTP POST to an address that somebody typed in: checked, bounded, and no further.
 
-The name is resolved once; every address that it has must be public (or allowed by
+The name is resolved once, beside this thread, for a resolver knows no deadline; every address that it has must be public (or allowed by
 MCAL_WEBHOOK_ALLOW), and the connection goes to the address that was checked. Redirects are not
 followed, proxies of the environment not used, a few kilobytes of the answer are read, and all of
 it ends after `seconds`, however slowly the other side speaks.
@@ -12,8 +12,10 @@ import contextlib
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
@@ -21,12 +23,14 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 MOST_ANSWER = 4_096  # bytes
+MOST_LOOKUPS = 32  # names that are being resolved at a time, those that nobody waits for included
 PORTS = {"http": 80, "https": 443}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 _COMPATIBLE = ipaddress.ip_network("::/96")
+_lookups = threading.BoundedSemaphore(MOST_LOOKUPS)
 
 
 class SendError(Exception):
@@ -50,8 +54,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = 
     """Send the body and return the reply, whatever its status. Raises SendError."""
     end = time.monotonic() + seconds
     parts, port = parse(url)
-    addresses = _checked(str(parts.hostname), port)
     try:
+        addresses = _checked(str(parts.hostname), port, end)
         with _open(addresses, parts, port, end) as link:
             link.settimeout(_left(end))
             link.sendall(_request(parts, port, body, headers))
@@ -139,17 +143,48 @@ def _read_allowed(entries: tuple[str, ...]) -> tuple[frozenset[str], tuple[Netwo
     return frozenset(names), tuple(networks)
 
 
-def _checked(host: str, port: int) -> list[str]:
-    """Resolve the name; SendError if any address that it has is forbidden."""
+def _checked(host: str, port: int, end: float) -> list[str]:
+    """Resolve the name; SendError if any address that it has is forbidden.
+
+    Raises TimeoutError where the answer takes too long.
+    """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = _resolved(host, port, end)
+    except TimeoutError:
+        raise
     except (OSError, UnicodeError) as error:
         raise SendError("name", host) from error
-    addresses = list(dict.fromkeys(str(row[4][0]) for row in found))
     for text in addresses:
         if forbidden(host, ipaddress.ip_address(text.partition("%")[0])):
             raise SendError("address", text, hopeless=True)
     return addresses
+
+
+def _resolved(host: str, port: int, end: float) -> list[str]:
+    """Return the addresses of the name, or raise TimeoutError at `end`.
+
+    The system's resolver cannot be interrupted: it goes on in a thread that nobody waits for.
+    """
+    slots = _lookups
+    if not slots.acquire(timeout=_left(end)):
+        raise TimeoutError
+    answer: Future[list[str]] = Future()
+
+    def look() -> None:
+        try:
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer.set_result(list(dict.fromkeys(str(row[4][0]) for row in rows)))
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+            answer.set_exception(error)
+        finally:
+            slots.release()
+
+    try:
+        threading.Thread(target=look, name=f"look up {host}"[:60], daemon=True).start()
+    except RuntimeError as error:  # no more threads
+        slots.release()
+        raise TimeoutError from error
+    return answer.result(timeout=_left(end))
 
 
 def _left(end: float) -> float:

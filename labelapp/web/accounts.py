@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -39,6 +40,19 @@ class InvitationOnlyAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # all
         if settings.OIDC_ONLY:
             raise ValidationError(_("Nobody signs in with a password here: use single sign-on."))
         super().pre_authenticate(request, **credentials)
+
+    def post_login(self, request: HttpRequest, user: User, **named: Any) -> HttpResponse:
+        """Write into the audit log who has signed in, and how: all steps of it are done."""
+        response: HttpResponse = super().post_login(request, user, **named)
+        steps = get_authentication_records(request, user)
+        sign_on.signed_in(user=user, steps=[str(one.get("method", "")) for one in steps])
+        return response
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Write into the audit log that a password was refused."""
+        super().authentication_failed(request, **credentials)
+        known = request.user if request.user.is_authenticated else None
+        sign_on.refused(user=known, email=str(credentials.get("email") or ""), what="password")
 
     def send_notification_mail(self, template_prefix: str, user: User, **_rest: Any) -> None:
         """Write into the audit log what allauth would mail: who changed their own sign-in."""

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
@@ -24,7 +23,8 @@ from labelapp.formats.csv_labels import escape
 from labelapp.rights import Right
 from labelapp.selectors.annotators import RANGES, Pace, Person, Work, day_list, pace
 from labelapp.selectors.browse_query import browse_url
-from labelapp.selectors.money_words import duration, money, number
+from labelapp.selectors.date_words import day_words
+from labelapp.selectors.money_words import duration, mean_price, money, number
 from labelapp.selectors.projects import Access
 from labelapp.web.base import person as signed_in
 from labelapp.web.base import project_page
@@ -89,6 +89,7 @@ def page(request: HttpRequest, access: Access) -> HttpResponse:
         "days": [(day, work_words(work, currency)) for day, work in reversed(found.days.items())],
         "bars": _bars(found),
         "missing": found.missing,
+        "at": found.at,
         "csv": f"{reverse('pace_csv', args=[access.project.public_id])}?{_query(request)}",
         "back": f"?{_query(request, person=None)}",
         "here": signed_in(request).pk,
@@ -130,7 +131,7 @@ def work_words(work: Work, currency: str) -> WorkWords:
         pace="" if work.per_hour is None else number(work.per_hour),
         time=duration(work.seconds) if done.active_ms else "",
         cost=money(work.cost, currency),
-        each="" if work.each is None else money(work.each, currency),
+        each="" if work.each is None else mean_price(work.each, currency),
         skips=number(done.skips),
         gold=work.gold.words if work.gold else "",
         gold_n=done.gold,
@@ -200,7 +201,7 @@ def _bars(found: Pace) -> dict[str, Any]:
             "width": f"{step * 0.8:.2f}",
             "y": f"{_HIGH - _HIGH * count / most:.2f}",
             "height": f"{_HIGH * count / most:.2f}",
-            "words": f"{date_format(day, 'SHORT_DATE_FORMAT')}: {number(count)}",
+            "words": f"{day_words(day)}: {number(count)}",
         }
         for at, (day, count) in enumerate(zip(days, counts, strict=True))
         if count

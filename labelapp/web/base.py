@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from labelapp.errors import AppError, ConflictError
 from labelapp.models import User
 from labelapp.rights import Right
 from labelapp.selectors.projects import Access, access
@@ -47,3 +50,17 @@ def project_page(
         return inner
 
     return decorate
+
+
+@contextmanager
+def outcome_said(
+    request: HttpRequest, done: str = "", refused: type[AppError] = ConflictError
+) -> Iterator[None]:
+    """Say on the next page what became of the block: `done`, or why a service `refused` it."""
+    try:
+        yield
+    except refused as error:
+        messages.error(request, error.message, extra_tags=error.code)
+    else:
+        if done:
+            messages.success(request, done)

@@ -17,6 +17,7 @@ from labelapp.models import Job
 from labelapp.rights import Right
 from labelapp.selectors.browse_panel import image_of
 from labelapp.selectors.browse_query import parse
+from labelapp.selectors.money_words import number
 from labelapp.selectors.projects import Access
 from labelapp.selectors.stored_words import stored_words
 from labelapp.services import bulk, image_actions
@@ -116,10 +117,10 @@ def _words(access: Access, job: Job) -> str:
     if total is None:
         return _("Counting the images…")
     if params["stage"] == "count":
-        return ngettext("%(n)s image", "%(n)s images", total) % {"n": f"{total:,}"}
+        return ngettext("%(n)s image", "%(n)s images", total) % {"n": number(total)}
     changed = max(0, seen - sum(params.get("skipped", {}).values()))
     if job.state in queue.LIVE:
-        return _("%(seen)s of %(total)s images") % {"seen": f"{seen:,}", "total": f"{total:,}"}
+        return _("%(seen)s of %(total)s images") % {"seen": number(seen), "total": number(total)}
     if params["stage"] == "undo":
         words = ngettext("Taken back: %(n)s image.", "Taken back: %(n)s images.", changed)
     elif job.state == Job.State.CANCELLED:
@@ -130,7 +131,7 @@ def _words(access: Access, job: Job) -> str:
         )
     else:
         words = ngettext("Done: %(n)s image.", "Done: %(n)s images.", changed)
-    return words % {"n": f"{changed:,}"}
+    return words % {"n": number(changed)}
 
 
 _PAGE = "p/<str:pid>/browse/"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -19,6 +19,7 @@ from labelapp.selectors.dashboard_export import TABLES, table
 from labelapp.selectors.projects import Access
 from labelapp.services import runs
 from labelapp.web.base import project_page
+from labelapp.web.going_back import back
 
 
 @require_GET
@@ -62,7 +63,7 @@ def run_start(request: HttpRequest, access: Access) -> HttpResponse:
 @require_POST
 @project_page(Right.STEER)
 def run_pause(request: HttpRequest, access: Access) -> HttpResponse:
-    """Give out no new tasks."""
+    """Give out no new tasks; back to the page that asked for it."""
     return _steer(request, access, runs.pause_run, _("Paused: no new images are given out."))
 
 
@@ -82,7 +83,7 @@ def _steer(
         messages.error(request, error.message, extra_tags=error.code)
     else:
         messages.success(request, done)
-    return redirect("project", access.project.public_id)
+    return back(request, reverse("project", args=[access.project.public_id]))
 
 
 urlpatterns: list[URLPattern] = [

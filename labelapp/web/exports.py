@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -20,7 +19,7 @@ from labelapp.selectors.exports import certificate, export_views, finished_expor
 from labelapp.selectors.projects import Access
 from labelapp.services import exports
 from labelapp.services.image_files import media_path
-from labelapp.web.base import project_page
+from labelapp.web.base import outcome_said, project_page
 from labelapp.web.downloads import file_response, stream_response
 
 
@@ -41,14 +40,12 @@ def project_export(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _start(request: HttpRequest, access: Access) -> HttpResponse:
-    try:
+    with outcome_said(request, refused=AppError):
         exports.start_export(
             access=access,
             format=request.POST.get("format", ""),
             with_images=request.POST.get("with_images") == "1",
         )
-    except AppError as error:
-        messages.error(request, error.message, extra_tags=error.code)
     return redirect("project_export", access.project.public_id)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -20,7 +19,7 @@ from labelapp.rights import Right
 from labelapp.selectors import label_issues as found
 from labelapp.selectors.projects import Access
 from labelapp.services import label_issues
-from labelapp.web.base import project_page
+from labelapp.web.base import outcome_said, project_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -44,10 +43,8 @@ def page(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _search(request: HttpRequest, access: Access) -> HttpResponse:
-    try:
+    with outcome_said(request, refused=AppError):
         label_issues.start(access=access)
-    except AppError as error:
-        messages.error(request, error.message, extra_tags=error.code)
     return redirect("project_label_errors", access.project.public_id)
 
 

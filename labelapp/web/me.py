@@ -9,11 +9,10 @@ from datetime import date
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.utils import translation
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -26,6 +25,7 @@ from labelapp.selectors.quality import my_quality
 from labelapp.selectors.second_factor import has_second_factor, has_sign_on
 from labelapp.services import accounts, key_maps
 from labelapp.web.base import person
+from labelapp.web.going_back import back
 from labelapp.web.languages import remember
 
 DAYS = 60  # shown per project; totals count everything
@@ -121,9 +121,7 @@ def _saved(request: HttpRequest, language: str) -> HttpResponse:
 def me_theme(request: HttpRequest) -> HttpResponse:
     """Choose the colours, then go back to the page that the switch was on."""
     accounts.set_theme(user=person(request), theme=request.POST.get("theme", ""))
-    there = request.POST.get("next", "/")
-    safe = url_has_allowed_host_and_scheme(there, allowed_hosts={request.get_host()})
-    return HttpResponseRedirect(there if safe else "/")  # never the name of a view
+    return back(request, "/")
 
 
 @login_required

@@ -7,8 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, path
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
@@ -22,6 +21,7 @@ from labelapp.selectors.dashboard_words import number
 from labelapp.selectors.projects import Access, visible_projects
 from labelapp.services import notify_mail, notify_settings
 from labelapp.web.base import person, project_page
+from labelapp.web.going_back import back
 
 _LARGEST = 2**62
 
@@ -100,10 +100,7 @@ def mark_all(request: HttpRequest) -> HttpResponse:
 
 
 def _back(request: HttpRequest) -> HttpResponse:
-    there = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(there, allowed_hosts=None) and there.startswith("/"):
-        return HttpResponse(status=302, headers={"Location": there})
-    return redirect("my_notifications")
+    return back(request, reverse("my_notifications"))
 
 
 @never_cache

@@ -30,7 +30,7 @@ from labelapp.selectors.role_table import ROLES, role_table
 from labelapp.selectors.tokens import project_tokens
 from labelapp.services import accounts, invitation_mails, pauses, people, tokens
 from labelapp.services.people import Joined
-from labelapp.web.base import person, project_page
+from labelapp.web.base import outcome_said, person, project_page
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -122,12 +122,8 @@ def project_token_revoke(request: HttpRequest, access: Access, token_id: int) ->
 @project_page(Right.MANAGE_PEOPLE)
 def member_role(request: HttpRequest, access: Access, user_id: int) -> HttpResponse:
     """Give a member another role."""
-    try:
+    with outcome_said(request, _("The role is changed.")):
         people.change_role(access=access, user_id=user_id, role=request.POST.get("role", ""))
-    except ConflictError as error:
-        messages.error(request, error.message, extra_tags=error.code)
-    else:
-        messages.success(request, _("The role is changed."))
     return redirect("project_people", pid=access.project.public_id)
 
 
@@ -135,14 +131,8 @@ def member_role(request: HttpRequest, access: Access, user_id: int) -> HttpRespo
 @project_page(Right.MANAGE_PEOPLE)
 def member_remove(request: HttpRequest, access: Access, user_id: int) -> HttpResponse:
     """Take a member out of the project."""
-    try:
+    with outcome_said(request, _("Removed. Answers and earnings stay; open tasks are free again.")):
         people.remove_member(access=access, user_id=user_id)
-    except ConflictError as error:
-        messages.error(request, error.message, extra_tags=error.code)
-    else:
-        messages.success(
-            request, _("Removed. Answers and earnings stay; open tasks are free again.")
-        )
     if user_id == access.user.pk:
         return redirect("projects")
     return redirect("project_people", pid=access.project.public_id)
@@ -152,12 +142,8 @@ def member_remove(request: HttpRequest, access: Access, user_id: int) -> HttpRes
 @project_page(Right.MANAGE_PEOPLE)
 def member_pause(request: HttpRequest, access: Access, user_id: int) -> HttpResponse:
     """Give a member no more images."""
-    try:
+    with outcome_said(request, _("Paused. Nothing that they answered is lost.")):
         pauses.pause(access=access, user_id=user_id, reason=request.POST.get("reason", ""))
-    except ConflictError as error:
-        messages.error(request, error.message, extra_tags=error.code)
-    else:
-        messages.success(request, _("Paused. Nothing that they answered is lost."))
     return redirect("project_people", pid=access.project.public_id)
 
 
@@ -165,12 +151,8 @@ def member_pause(request: HttpRequest, access: Access, user_id: int) -> HttpResp
 @project_page(Right.MANAGE_PEOPLE)
 def member_resume(request: HttpRequest, access: Access, user_id: int) -> HttpResponse:
     """Give a paused member images again."""
-    try:
+    with outcome_said(request, _("They get images again; earlier gold no longer counts.")):
         pauses.resume(access=access, user_id=user_id)
-    except ConflictError as error:
-        messages.error(request, error.message, extra_tags=error.code)
-    else:
-        messages.success(request, _("They get images again; earlier gold no longer counts."))
     return redirect("project_people", pid=access.project.public_id)
 
 

@@ -158,14 +158,14 @@ class ProjectForm(TermsForm):
     certainty = _choice(
         _("What the machine is sure of"), _("The order in which it may label."), choices.CERTAINTIES
     )
-    arch = _choice(_("Network"), _("What is trained."), choices.ARCHITECTURES)
+    arch = _choice(_("Network"), _("What is trained."), choices.CANDIDATES)
     rivals = forms.MultipleChoiceField(
         required=False,
         label=_("Networks that race with it"),
         help_text=_(
             "Each is trained every round, and paid, until it is unlikely to be the cheapest."
         ),
-        choices=_words(choices.ARCHITECTURES),
+        choices=_words(choices.CANDIDATES),
         widget=forms.CheckboxSelectMultiple,
     )
     curve_model = _choice(
@@ -254,7 +254,7 @@ def fixed_facts(project: Project, *, terms: bool) -> list[tuple[StrOrPromise, St
 
 
 def _network(name: str) -> StrOrPromise:
-    return _(choices.ARCHITECTURES.get(name, name))
+    return _(choices.CANDIDATES.get(name, name))
 
 
 def _terms_facts(project: Project) -> list[tuple[StrOrPromise, StrOrPromise]]:

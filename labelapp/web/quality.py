@@ -24,7 +24,7 @@ from labelapp.selectors.quality import people_quality
 from labelapp.selectors.quality_report import agreement, estimates, per_person
 from labelapp.selectors.reviews import sample_progress
 from labelapp.services import consensus, people_report, review_samples, rules
-from labelapp.web.base import project_page
+from labelapp.web.base import outcome_said, project_page
 from labelapp.web.rules_form import RulesForm, aliases_as_text, initial_rules, read_aliases
 
 CONSENSUS = {
@@ -129,14 +129,12 @@ def table(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Right.STEER)
 def choose_consensus(request: HttpRequest, access: Access) -> HttpResponse:
     """Put several answers to one image together in another way; all votes stay."""
-    try:
+    with outcome_said(
+        request,
+        _("The labels are being put together anew. The next training uses them."),
+        refused=AppError,
+    ):
         consensus.request(access=access, method=request.POST.get("method", ""))
-    except AppError as error:
-        messages.error(request, error.message, extra_tags=error.code)
-    else:
-        messages.success(
-            request, _("The labels are being put together anew. The next training uses them.")
-        )
     return redirect("project_quality", pid=access.project.public_id)
 
 
@@ -144,12 +142,10 @@ def choose_consensus(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Right.STEER)
 def refresh(request: HttpRequest, access: Access) -> HttpResponse:
     """Have the report made anew."""
-    try:
+    with outcome_said(
+        request, _("The report is being made; reload the page in a moment."), refused=AppError
+    ):
         people_report.request(access=access)
-    except AppError as error:
-        messages.error(request, error.message, extra_tags=error.code)
-    else:
-        messages.success(request, _("The report is being made; reload the page in a moment."))
     return redirect("project_quality", pid=access.project.public_id)
 
 

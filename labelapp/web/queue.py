@@ -15,7 +15,7 @@ from labelapp.rights import Right
 from labelapp.selectors.projects import Access
 from labelapp.selectors.queue_page import overview
 from labelapp.services import leases, reviews
-from labelapp.web.base import project_page
+from labelapp.web.base import outcome_said, project_page
 
 _MAX_ID = 2**63 - 1
 
@@ -58,12 +58,8 @@ def release(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Right.STEER)
 def recall(request: HttpRequest, access: Access) -> HttpResponse:
     """Take back an image that was sent to a person."""
-    try:
+    with outcome_said(request, _("Taken back."), refused=AppError):
         reviews.recall(access=access, task_id=_id(request, "task"))
-    except AppError as error:
-        messages.error(request, error.message, extra_tags=error.code)
-    else:
-        messages.success(request, _("Taken back."))
     return redirect("project_queue", pid=access.project.public_id)
 
 

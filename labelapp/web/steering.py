@@ -11,22 +11,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET, require_POST
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from labelapp import choices
+from labelapp import choices, queue
 from labelapp.errors import AppError
-from labelapp.models import Project
+from labelapp.models import Job, Project, SteeringAction
 from labelapp.rights import Right
 from labelapp.selectors import steering as found
+from labelapp.selectors import steering_history
 from labelapp.selectors import steering_words as words
+from labelapp.selectors.dashboard_words import number
 from labelapp.selectors.projects import Access
-from labelapp.services import (
-    steering,
-    steering_classes,
-    steering_reopen,
-    steering_undo,
-)
+from labelapp.selectors.stored_words import stored_words
+from labelapp.services import steering, steering_classes, steering_jobs
 from labelapp.web.base import project_page
 
 
@@ -38,12 +36,12 @@ class MethodsForm(forms.Form):
     """Networks, what people label next, and how often the model may train."""
 
     arch = forms.ChoiceField(
-        label=gettext_lazy("Network"), choices=lambda: _options(choices.ARCHITECTURES)
+        label=gettext_lazy("Network"), choices=lambda: _options(choices.CANDIDATES)
     )
     rivals = forms.MultipleChoiceField(
         required=False,
         label=gettext_lazy("Networks that race with it"),
-        choices=lambda: _options(choices.ARCHITECTURES),
+        choices=lambda: _options(choices.CANDIDATES),
         widget=forms.CheckboxSelectMultiple,
     )
     acquisition = forms.ChoiceField(
@@ -97,7 +95,7 @@ def _page(
     reopen: ReopenForm | None = None,
 ) -> HttpResponse:
     known = found.gather(access.project)
-    history, standing = words.done(known, found.history(access.project))
+    history, older = steering_history.asked(known)
     percent = {"epsilon": f"{access.project.epsilon * 100:.10g}"}
     over = known.run is not None and known.run.finished is not None
     context = {
@@ -113,10 +111,34 @@ def _page(
         "methods_form": methods or MethodsForm.of(access.project),
         "reopen_form": reopen or ReopenForm(initial=percent),
         "history": history,
-        "standing": standing,
+        "older": older,
+        **_working(access),
     }
     bad = any(form is not None and form.errors for form in (methods, reopen))
     return render(request, "steering/page.html", context, status=400 if bad else 200)
+
+
+def _working(access: Access) -> dict[str, Any]:
+    """Return the step that the worker does, how far it is, and why the last one was not done."""
+    job, failed = steering_jobs.last(access.project)
+    return {
+        "access": access,
+        "job": job,
+        "job_says": "" if job is None else stored_words(job.message),
+        "no_worker": job is not None and not queue.worker_alive(),
+        "failed": stored_words(failed),
+    }
+
+
+@require_safe
+@project_page(Right.STEER)
+def steer_working(request: HttpRequest, access: Access) -> HttpResponse:
+    """Show how a step that the worker does goes on; the page asks each second, and loads anew."""
+    context = _working(access)
+    response = render(request, "steering/_working.html", context)
+    if context["job"] is None:
+        response["HX-Refresh"] = "true"
+    return response
 
 
 @require_POST
@@ -165,9 +187,7 @@ def steer_classes(request: HttpRequest, access: Access) -> HttpResponse:
         return _do(
             request,
             access,
-            lambda: steering_classes.merge_classes(
-                access=access, source=source, into=into, version=version
-            ),
+            lambda: steering_jobs.merge(access=access, source=source, into=into, version=version),
             _("Merged. Labels and answers count as the other class's."),
         )
     name = sent.get("name", "")
@@ -188,10 +208,12 @@ def steer_reopen(request: HttpRequest, access: Access) -> HttpResponse:
         return _page(request, access, reopen=form)
     epsilon = form.cleaned_data["epsilon"] / 100
     try:
-        steering_reopen.reopen(access=access, version=_version(request), epsilon=epsilon)
+        done = steering_jobs.reopen(access=access, version=_version(request), epsilon=epsilon)
     except AppError as error:
         return _refused(request, access, error, reopen=form)
-    messages.success(request, _("The project is open again; the machine's labels are withdrawn."))
+    if not isinstance(done, Job):
+        text = _("The project is open again; the machine's labels are withdrawn.")
+        messages.success(request, text)
     return redirect("project_steer", access.project.public_id)
 
 
@@ -202,9 +224,24 @@ def steer_undo(request: HttpRequest, access: Access, action_id: int) -> HttpResp
     return _do(
         request,
         access,
-        lambda: steering_undo.undo(access=access, action_id=action_id),
-        _("Taken back: the run goes on as if it had not been asked."),
+        lambda: steering_jobs.undo(access=access, action_id=action_id),
+        _taken_back,
     )
+
+
+def _taken_back(action: object) -> str:
+    """Say what taking an action back did: a batch that was cut short stays so."""
+    left = action.params.get("left") if isinstance(action, SteeringAction) else 0
+    if not left:
+        return _("Taken back: the run goes on as if it had not been asked.")
+    text = ngettext(
+        "Taken back: the run goes on. The open batch stays shorter by %(n)s image: the model learns "
+        "from what was labelled, then the engine plans anew.",
+        "Taken back: the run goes on. The open batch stays shorter by %(n)s images: the model "
+        "learns from what was labelled, then the engine plans anew.",
+        left,
+    )
+    return text % {"n": number(left)}
 
 
 def _version(request: HttpRequest) -> int:
@@ -217,14 +254,18 @@ def _number(sent: str) -> int:
 
 
 def _do(
-    request: HttpRequest, access: Access, service: Callable[[], object], said: str
+    request: HttpRequest,
+    access: Access,
+    service: Callable[[], object],
+    said: str | Callable[[object], str],
 ) -> HttpResponse:
     try:
-        service()
+        done = service()
     except AppError as error:
         messages.error(request, error.message, extra_tags=error.code)
     else:
-        messages.success(request, said)
+        if not isinstance(done, Job):  # the page shows how far that is
+            messages.success(request, said if isinstance(said, str) else said(done))
     return redirect("project_steer", access.project.public_id)
 
 
@@ -243,6 +284,7 @@ def _refused(request: HttpRequest, access: Access, error: AppError, **shown: Any
 _PAGE = "p/<str:pid>/steer/"
 urlpatterns: list[URLPattern] = [
     path(_PAGE, project_steer, name="project_steer"),
+    path(f"{_PAGE}working/", steer_working, name="steer_working"),
     path(f"{_PAGE}ask/", steer_ask, name="steer_ask"),
     path(f"{_PAGE}methods/", steer_methods, name="steer_methods"),
     path(f"{_PAGE}classes/", steer_classes, name="steer_classes"),

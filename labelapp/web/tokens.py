@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +18,7 @@ from labelapp.selectors.projects import visible_projects
 from labelapp.selectors.tokens import SCOPE_HELP, SCOPE_WORDS, ended_tokens, own_tokens
 from labelapp.services import tokens
 from labelapp.web.base import person
+from labelapp.web.second_factor import can_confirm
 
 LASTS = {"30": 30, "90": 90, "365": 365, "never": None}
 
@@ -24,8 +26,12 @@ LASTS = {"30": 30, "90": 90, "365": 365, "never": None}
 @login_required
 @never_cache
 @require_http_methods(["GET", "POST"])
+@reauthentication_required(allow_get=True, enabled=can_confirm)  # type: ignore[untyped-decorator]
 def my_tokens(request: HttpRequest) -> HttpResponse:
-    """Show one's tokens; POST makes one and shows it, this once."""
+    """Show one's tokens; POST makes one and shows it, this once.
+
+    A session alone makes none: whoever asks confirms first, by password or code, who they are.
+    """
     made: dict[str, object] = {}
     status = 200
     if request.method == "POST":

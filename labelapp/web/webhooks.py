@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,7 +18,8 @@ from labelapp.selectors.jobs import worker_alive
 from labelapp.selectors.notices import HOOK_KINDS
 from labelapp.selectors.projects import Access
 from labelapp.services import webhooks
-from labelapp.web.base import project_page
+from labelapp.web.base import outcome_said, project_page
+from labelapp.web.second_factor import can_confirm
 
 _LARGEST = 2**62
 
@@ -107,10 +109,13 @@ def _to(access: Access, hook_id: int) -> HttpResponse:
 
 
 @never_cache
-@require_POST
+@require_http_methods(["GET", "POST"])
 @project_page(Right.WEBHOOKS)
+@reauthentication_required(allow_get=True, enabled=can_confirm)  # type: ignore[untyped-decorator]
 def webhook_secret(request: HttpRequest, access: Access, hook_id: int) -> HttpResponse:
-    """Show the signing key, or make a new one (`new=1`)."""
+    """Show the signing key, or make a new one (`new=1`), to somebody who has just confirmed it."""
+    if request.method == "GET":  # the page of the confirmation, loaded again
+        return _to(access, hook_id)
     if request.POST.get("new") == "1":
         key = webhooks.new_secret(access=access, hook_id=hook_id)
         messages.success(request, _("The old secret signs nothing any more."))
@@ -123,12 +128,8 @@ def webhook_secret(request: HttpRequest, access: Access, hook_id: int) -> HttpRe
 @project_page(Right.WEBHOOKS)
 def webhook_test(request: HttpRequest, access: Access, hook_id: int) -> HttpResponse:
     """Have a test sent by the worker."""
-    try:
+    with outcome_said(request, _("A test is on its way: it shows in the log within seconds.")):
         webhooks.send_test(access=access, hook_id=hook_id)
-    except ConflictError as problem:
-        messages.error(request, problem.message, extra_tags=problem.code)
-    else:
-        messages.success(request, _("A test is on its way: it shows in the log within seconds."))
     return _to(access, hook_id)
 
 
@@ -138,12 +139,8 @@ def webhook_again(
     request: HttpRequest, access: Access, hook_id: int, delivery_id: int
 ) -> HttpResponse:
     """Have a message sent once more."""
-    try:
+    with outcome_said(request, _("It is sent again, with the same id.")):
         webhooks.send_again(access=access, hook_id=hook_id, delivery_id=delivery_id)
-    except ConflictError as problem:
-        messages.error(request, problem.message, extra_tags=problem.code)
-    else:
-        messages.success(request, _("It is sent again, with the same id."))
     return _to(access, hook_id)
 
 

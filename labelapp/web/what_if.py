@@ -78,6 +78,7 @@ def apply(request: HttpRequest, access: Access) -> HttpResponse:
             terms=as_terms(wanted, access.project),
             overlap=run_settings.Overlap(wanted.overlap, wanted.overlap_share),
             version=_version(request.POST),
+            said=_said(access, wanted),
         )
     except RunMovedError as error:
         messages.warning(request, error.message, extra_tags=error.code)
@@ -93,6 +94,15 @@ def apply(request: HttpRequest, access: Access) -> HttpResponse:
         return redirect(f"{_bare(access)}?{urlencode({'back': _query(access, before)})}")
     messages.info(request, _("These are the settings that the run has."))
     return redirect(_address(access, wanted))
+
+
+def _said(access: Access, wanted: Wanted) -> dict[str, str] | None:
+    """Return what the page says that the whole would cost, with these terms and with the present."""
+    found = what_if.compare(what_if.gather(access.project), wanted)
+    if not found["forecast"]:
+        return None
+    figures = {"total": found["asked"]["cost"], "instead": found["now"]["cost"]}
+    return {name: f"{amount:.6f}" for name, amount in figures.items()}
 
 
 def _version(data: QueryDict) -> int:
