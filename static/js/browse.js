@@ -75,7 +75,8 @@ filters.addEventListener("submit", () => {
   for (const field of filters.elements) if (field.name && !field.value) field.disabled = true; // short addresses
 });
 filters.addEventListener("change", (event) => {
-  if (event.target.matches("select, [type=checkbox]")) filters.requestSubmit();
+  const ours = event.target.form === filters; // the menu of views stands within, its form is another
+  if (ours && event.target.matches("select, [type=checkbox]")) filters.requestSubmit();
 });
 window.addEventListener("pageshow", () => {
   for (const field of filters.elements) field.disabled = false;

@@ -6,7 +6,8 @@ import { ChartCard } from "./dashboard_card.js";
 import { cost } from "./dashboard_cost.js";
 import { history } from "./dashboard_history.js";
 import { gettext } from "./i18n.js";
-import { localTime, relativeTime } from "./shell.js";
+import { nameProject } from "./project_name.js";
+import { tellTimes } from "./shell.js";
 
 const KINDS = { cost, history };
 const LINK = {
@@ -47,11 +48,8 @@ function swap(name, html) {
     [element.scrollLeft, element.scrollTop] = scrolled[index] ?? [0, 0];
   });
   if (focused) document.getElementById(focused)?.focus();
-  for (const time of place.querySelectorAll("time[data-relative]")) {
-    const date = new Date(time.dateTime);
-    time.textContent = relativeTime(date);
-    time.title = localTime(date);
-  }
+  tellTimes(place);
+  if (name === "title") nameProject(html);
 }
 
 function announce() {

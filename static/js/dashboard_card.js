@@ -43,6 +43,8 @@ export class ChartCard {
     this.theme = readTheme();
     this.spec = this.kind.spec(this.data, this.theme, this.choice);
     if (this.plot && this.plot.series.length === this.spec.plot.series.length) {
+      // setData() keeps the series of before: a line that is dashed now would stay solid.
+      this.spec.plot.series.forEach((series, at) => (this.plot.series[at].dash = series.dash ?? []));
       this.plot.setData(this.spec.rows);
     } else {
       this._drop();

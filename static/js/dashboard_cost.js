@@ -49,24 +49,26 @@ export const cost = {
         if (strip) pen.strip(data.b_opt.low, data.b_opt.high, theme.band);
       },
       draw(pen) {
-        pen.level(data.human_only, interpolate(gettext("people alone %(money)s"), { money: money(data.human_only, currency) }), theme.human);
-        const zero = data.grid.map(() => 0);
-        nameLayer(pen, data, zero, data.labels, gettext("labels by people"), theme.human);
         if (data.stop_now != null) pen.point(data.present, data.stop_now, data.stop_now, data.stop_now, theme.fg, { hollow: true });
         if (best) {
           const { value, low, high, low95 = low, high95 = high } = data.c_star;
           pen.point(data.b_opt.value, value, low95, high95, theme.muted, { size: 1 });
           pen.point(data.b_opt.value, value, low, high, theme.fg, { size: 5 });
         }
+        pen.level(data.human_only, interpolate(gettext("people alone %(money)s"), { money: money(data.human_only, currency) }), theme.human);
         pen.upright(data.present, interpolate(gettext("now %(n)s"), { n: count(data.present) }), theme.fg, { dash: [] });
         if (best && data.b_opt.value > data.present) {
           const values = { n: count(data.b_opt.value), money: money(data.c_star.value, currency) };
           pen.upright(data.b_opt.value, interpolate(gettext("cheapest %(n)s: %(money)s"), values), theme.fg);
         }
+        const zero = data.grid.map(() => 0);
+        nameLayer(pen, data, zero, data.labels, gettext("labels by people"), theme.human);
         nameLayer(pen, data, data.labels, data.total, gettext("compute"), theme.muted);
       },
       readout(index) {
         if (index == null) {
+          if (data.spent != null) return rich(gettext("The run came to <b>%(money)s</b> in all."), { money: money(data.spent, currency) });
+          if (data.stop_now == null) return [];
           const stop = rich(gettext("Stopping now would cost <b>%(money)s</b> in all."), { money: money(data.stop_now, currency) });
           return strip ? [...stop, " ", gettext("The strip is where the cheapest size lies, 80\u00a0% sure.")] : stop;
         }

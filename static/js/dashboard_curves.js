@@ -57,16 +57,19 @@ function drawLine(pen, data, index, colour, strong) {
   }
 }
 
-function nameLine(pen, data, index, colour, bold) {
+const NARROW = 480; // pixels of a plot: names of lines are short there
+const gutter = (u) => (u.width < NARROW ? 54 : 96);
+
+/** What a line is called at its end, and where that is; nothing where it has no point. */
+function lineEnd(pen, data, index, colour, bold) {
   const last = data.points[index].at(-1);
   const line = data.median[index] ?? [];
   const y = line.length ? line.at(-1) : last && height(last);
-  if (!y) return;
+  if (!y) return [];
   const theta = `θ ${hundredths(data.thetas[index])}`;
-  const words = bold ? interpolate(gettext("%(theta)s (plan)"), { theta }) : theta;
-  const x = pen.x(data.grid.at(-1) ?? last[0]);
-  const low = pen.box.top + pen.box.height - 10 * pen.ratio;
-  pen.text(words, x, Math.min(pen.y(y) - 10 * pen.ratio, low), colour, { align: "right", bold });
+  const whole = bold && pen.u.width >= NARROW;
+  const words = whole ? interpolate(gettext("%(theta)s (plan)"), { theta }) : theta;
+  return [{ words, x: pen.x(data.grid.at(-1) ?? last[0]), y: pen.y(y), colour, bold }];
 }
 
 function readout(data, indices, x, index) {
@@ -145,6 +148,7 @@ export const curves = {
       plot: {
         series: lines,
         bands,
+        padding: [null, gutter, null, null],
         scales: {
           x: { time: false, distr: 3, log: 10, range: xRange(data, indices) },
           y: { distr: 3, log: 10, range: yRange(data, indices) },
@@ -161,10 +165,13 @@ export const curves = {
         for (const index of indices) drawLine(pen, data, index, colour(index), index === star);
         if (data.present) pen.upright(data.present, interpolate(gettext("now %(n)s"), { n: count(data.present) }), theme.fg, { dash: [] });
         if (data.b_opt && data.b_opt.value > data.present) pen.upright(data.b_opt.value, interpolate(gettext("cheapest %(n)s"), { n: count(data.b_opt.value) }), theme.fg);
-        for (const index of indices) nameLine(pen, data, index, colour(index), index === star);
+        pen.ends(indices.flatMap((index) => lineEnd(pen, data, index, colour(index), index === star)));
         if (data.limit.x.length) {
-          const y = pen.y(data.limit.y[0]) - 9 * pen.ratio;
-          pen.text(interpolate(gettext("limit at θ %(theta)s"), { theta: hundredths(data.limit.theta) }), pen.x(data.limit.x[0]), y, theme.limit, { pad: 0 });
+          const up = 9 * pen.ratio;
+          const at = (index) => ({ x: pen.x(data.limit.x.at(index)), y: pen.y(data.limit.y.at(index)) });
+          const words = interpolate(gettext("limit at θ %(theta)s"), { theta: hundredths(data.limit.theta) });
+          const others = [{ ...at(0), y: at(0).y + up, align: "left" }, { ...at(-1), y: at(-1).y - up, align: "right" }];
+          pen.text(words, at(0).x, at(0).y - up, theme.limit, { pad: 0, others });
         }
       },
       readout: (index) => readout(data, indices, rows[0], index),

@@ -16,12 +16,14 @@ export function percent(value) {
 
 const SYMBOLS = { USD: "$", EUR: "€", GBP: "£", JPY: "¥", INR: "₹", CHF: "CHF\u00a0" };
 
-/** Money in the project's currency; axes leave out the cents. */
+/** Money in the project's currency, as money_words.money writes it; axes leave out the cents. */
 export function money(value, currency, whole = false) {
   if (value == null) return "-";
   const size = Math.abs(value);
-  const digits = whole && (size >= 20 || Number.isInteger(value)) ? 0 : size >= 10000 ? 0 : size >= 0.01 || size === 0 ? 2 : 5;
-  const text = size.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const small = size > 0 && size < 0.01;
+  const digits = size >= 10000 || (whole && (size >= 20 || Number.isInteger(value))) ? 0 : 2;
+  const shown = small ? Number(size.toPrecision(3)) : size;
+  const text = shown.toLocaleString(language, { minimumFractionDigits: small ? 0 : digits, maximumFractionDigits: small ? 6 : digits });
   const sign = value < 0 ? "-" : "";
   const symbol = SYMBOLS[currency];
   if (!symbol) return `${sign}${text}\u00a0${currency}`;

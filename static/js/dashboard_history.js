@@ -48,15 +48,15 @@ export const history = {
         ],
       },
       draw(pen) {
+        data.number.forEach((number, at) => {
+          const star = data.c_star[at];
+          if (star != null) pen.point(number, star, data.low[at], data.high[at], theme.fg);
+        });
         pen.level(data.human_only, interpolate(gettext("people alone %(money)s"), { money: money(data.human_only, currency) }), theme.human);
         if (data.final != null) {
           const words = interpolate(gettext("it came to %(money)s"), { money: money(data.final, currency) });
           pen.level(data.final, words, theme.fg, { align: "start" });
         }
-        data.number.forEach((number, at) => {
-          const star = data.c_star[at];
-          if (star != null) pen.point(number, star, data.low[at], data.high[at], theme.fg);
-        });
         const x = pen.x(data.number[last]);
         const up = 12 * pen.ratio;
         const end = { align: "right" };

@@ -91,7 +91,28 @@ export function axis(theme, { label, format, ticks, side, size, scale }) {
   };
 }
 
-/** A pen for one draw of one plot: remembers where labels stand, so that they do not overlap. */
+const HIGH = 15; // of a line of text
+
+/** Return places at least `step` apart between `low` and `high`, as near to the sorted `wanted` as that allows. */
+export function spread(wanted, step, low, high) {
+  const places = [];
+  wanted.forEach((y, at) => places.push(Math.max(y, at ? places[at - 1] + step : low)));
+  for (let at = places.length - 1, most = high; at >= 0; at -= 1, most = places[at + 1] - step) {
+    places[at] = Math.min(places[at], most);
+  }
+  return places;
+}
+
+/** Return at most `most` of these labels: the bold ones, and the others evenly chosen. */
+export function thinned(labels, most) {
+  if (labels.length <= most) return labels;
+  const plain = labels.filter((label) => !label.bold);
+  const room = Math.max(0, most - (labels.length - plain.length));
+  const kept = new Set(Array.from({ length: room }, (_, at) => plain[Math.floor((at * plain.length) / room)]));
+  return labels.filter((label) => label.bold || kept.has(label));
+}
+
+/** A pen for one draw of one plot: remembers where labels and points stand, so that no label covers one. */
 export class Pen {
   constructor(u, theme) {
     this.u = u;
@@ -138,7 +159,8 @@ export class Pen {
     const { top, height, left, width } = this.box;
     if (x < left - 1 || x > left + width + 1) return;
     this.line([[x, top], [x, top + height]], colour, { width: 1.25, dash: [4, 3], ...options });
-    this.text(text, x, top + 9 * this.ratio, colour, { align: this._side(x, text) });
+    const y = top + 9 * this.ratio;
+    this.text(text, x, y, colour, { align: "left", others: [{ x, y, align: "right" }] });
   }
 
   /** A level rule with its label above it, at the right end unless told otherwise. */
@@ -175,39 +197,99 @@ export class Pen {
       ctx.fill();
       ctx.stroke();
     });
+    const reach = (size + 2) * this.ratio;
+    this.taken.push({ left: px - reach, right: px + reach, top: py - reach, bottom: py + reach });
   }
 
-  /** Write text on a patch of the background, moved down until it covers no other label. */
-  text(words, x, y, colour, { align = "left", pad = 5, bold = false } = {}) {
+  /** Name the ends of lines right of the plotting area, in their order, with a thin line to each. */
+  ends(labels) {
+    const { top, height, left, width } = this.box;
+    const step = HIGH * this.ratio;
+    const inOrder = [...labels].sort((a, b) => a.y - b.y);
+    const shown = thinned(inOrder, Math.floor(height / step));
+    const places = spread(shown.map(({ y }) => y), step, top + step / 2, top + height - step / 2);
+    const edge = left + width;
+    shown.forEach(({ words, x, y, colour, bold }, at) => {
+      const from = Math.min(Math.max(y, top), top + height);
+      this._stroke([[Math.min(x, edge), from], [edge + 5 * this.ratio, places[at]]], fade(colour, 0.5));
+      this._write(words, edge + 7 * this.ratio, places[at], colour, bold);
+    });
+  }
+
+  /** Write text on a patch of the background, moved until it covers no label and no point.
+   *
+   *  Of the places asked for, `others` among them, the one is taken where it has to move least.
+   */
+  text(words, x, y, colour, { align = "left", pad = 5, bold = false, others = [] } = {}) {
+    const { ratio } = this;
+    const { left, width } = this.box;
+    const wide = this._width(words, bold);
+    const places = [{ x, y, align }, ...others].map((one) => {
+      const shift = pad * ratio;
+      const wanted = { left: one.x + shift, right: one.x - shift - wide }[one.align] ?? one.x - wide / 2;
+      const from = Math.max(left + 2 * ratio, Math.min(wanted, left + width - wide - 2 * ratio));
+      const middle = this._free(from, wide, one.y);
+      return { from, middle, moved: Math.abs(from - wanted) + Math.abs(middle - one.y) };
+    });
+    const best = places.reduce((a, b) => (b.moved < a.moved ? b : a));
+    this._write(words, best.from, best.middle, colour, bold);
+  }
+
+  /** Return the height nearest to `y` at which a text covers nothing; `y` itself where there is none. */
+  _free(left, wide, y) {
+    const { top, height } = this.box;
+    const half = (HIGH * this.ratio) / 2;
+    const inBox = (middle) => Math.max(top + half, Math.min(middle, top + height - half));
+    const free = (middle) =>
+      !this.taken.some(
+        (box) => left < box.right && left + wide > box.left && middle - half < box.bottom && middle + half > box.top,
+      );
+    for (let step = 0; step * 3 * this.ratio < height; step += 1) {
+      for (const sign of [-1, 1]) {
+        const middle = inBox(y + sign * step * 3 * this.ratio);
+        if (free(middle)) return middle;
+      }
+    }
+    return inBox(y);
+  }
+
+  _write(words, left, middle, colour, bold) {
     const { ctx, ratio } = this;
+    const half = (HIGH * ratio) / 2;
+    const right = left + this._width(words, bold);
+    this.taken.push({ left: left - 4 * ratio, right: right + 4 * ratio, top: middle - half, bottom: middle + half, words });
     ctx.save();
     ctx.font = this._font(bold);
     ctx.textAlign = "left";
     ctx.textBaseline = "middle";
-    const width = ctx.measureText(words).width;
-    const shift = pad * ratio;
-    const left = align === "left" ? x + shift : align === "right" ? x - shift - width : x - width / 2;
-    const height = 15 * ratio;
-    let middle = y;
-    const hits = (box) =>
-      left < box.right && left + width > box.left && Math.abs(middle - box.middle) < height;
-    for (let tries = 0; tries < 12 && this.taken.some(hits); tries += 1) middle += 5 * ratio;
-    this.taken.push({ left: left - 4 * ratio, right: left + width + 4 * ratio, middle });
     ctx.fillStyle = fade(this.theme.raised, 0.82);
-    ctx.fillRect(left - 2 * ratio, middle - height / 2, width + 4 * ratio, height);
+    ctx.fillRect(left - 2 * ratio, middle - half, right - left + 4 * ratio, 2 * half);
     ctx.fillStyle = colour;
     ctx.fillText(words, left, middle);
     ctx.restore();
   }
 
+  _stroke(points, colour) {
+    const { ctx } = this;
+    ctx.save();
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = this.ratio;
+    ctx.beginPath();
+    points.forEach(([x, y], index) => (index ? ctx.lineTo(x, y) : ctx.moveTo(x, y)));
+    ctx.stroke();
+    ctx.restore();
+  }
+
+  _width(words, bold) {
+    this.ctx.save();
+    this.ctx.font = this._font(bold);
+    const { width } = this.ctx.measureText(words);
+    this.ctx.restore();
+    return width;
+  }
+
   _font(bold) {
     const [size, ...family] = this.theme.font.split(" ");
     return `${bold ? 600 : 500} ${parseFloat(size) * this.ratio}px ${family.join(" ")}`;
-  }
-
-  _side(x, words) {
-    const { left, width } = this.box;
-    const room = left + width - x;
-    return room > (words.length * 6.6 + 10) * this.ratio ? "left" : "right";
   }
 }

@@ -15,6 +15,8 @@ import { foresight } from "./forecast_foresight.js";
 import { race } from "./forecast_race.js";
 import { reliability } from "./forecast_reliability.js";
 import { sizes } from "./forecast_sizes.js";
+import { nameProject } from "./project_name.js";
+import { tellTimes } from "./shell.js";
 
 const KINDS = { cost, curves, days, epsilon, foresight, history, margins, race, reliability, sizes };
 const PAUSE = 1500; // between two looks, however much happens
@@ -54,6 +56,7 @@ function swap(place, html) {
   const scrolled = [...place.querySelectorAll(".table-wrap")].map((one) => [one.scrollLeft, one.scrollTop]);
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
   place.innerHTML = html;
+  tellTimes(place);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   place.querySelectorAll(".table-wrap").forEach((element, index) => {
     [element.scrollLeft, element.scrollTop] = scrolled[index] ?? [0, 0];
@@ -127,4 +130,12 @@ async function askEpsilon() {
 
 askEpsilon();
 if (isCounting()) look();
-connect(root.dataset.socket, Number(root.dataset.seq), (message) => message.seq && look(), () => {});
+connect(
+  root.dataset.socket,
+  Number(root.dataset.seq),
+  (message) => {
+    if (message.html?.title) nameProject(message.html.title);
+    if (message.seq) look();
+  },
+  () => {},
+);

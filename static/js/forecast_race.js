@@ -40,11 +40,11 @@ export const race = {
         ],
       },
       draw(pen) {
-        for (const line of lines) {
-          const at = line.c_star.findLastIndex((value) => value != null);
-          if (at < 0) continue;
-          const colour = leads(line) ? theme.fg : theme.muted;
-          pen.point(data.number[at], line.c_star[at], line.c_star[at], line.c_star[at], colour);
+        const ended = lines.map((line) => [line, line.c_star.findLastIndex((value) => value != null)]).filter(([, at]) => at >= 0);
+        const colourOf = (line) => (leads(line) ? theme.fg : theme.muted);
+        for (const [line, at] of ended) pen.point(data.number[at], line.c_star[at], line.c_star[at], line.c_star[at], colourOf(line));
+        for (const [line, at] of ended) {
+          const colour = colourOf(line);
           pen.text(line.name, pen.x(data.number[at]), pen.y(line.c_star[at]) - 13 * pen.ratio, colour, { align: "right", bold: leads(line) });
         }
       },

@@ -80,7 +80,7 @@ function become(old, fresh) {
     return;
   }
   if (old.matches("select") && old === document.activeElement) return; // somebody is choosing
-  const sameTime = old.matches("time[data-relative]") && old.dateTime === fresh.dateTime;
+  const sameTime = old.matches("time[data-time]") && old.dateTime === fresh.dateTime;
   for (const { name, value } of [...fresh.attributes]) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }

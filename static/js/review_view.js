@@ -1,6 +1,6 @@
 // What the review page looks like: it is told what to show and decides nothing.
 
-import { gettext, interpolate } from "./i18n.js";
+import { gettext, interpolate, number } from "./i18n.js";
 import { relativeTime } from "./shell.js";
 import { at, StatusView } from "./status_view.js";
 
@@ -94,14 +94,14 @@ export class ReviewView extends StatusView {
   }
 
   counts(done, open) {
-    at("done").textContent = done.toLocaleString();
+    at("done").textContent = number(done);
     if (!open) return;
     const all = Object.values(open).reduce((sum, n) => sum + n, 0);
     const reason = at("reason").value;
-    at("left").textContent = (reason ? open[reason] : all).toLocaleString();
+    at("left").textContent = number(reason ? open[reason] : all);
     for (const option of at("reason").options) {
       const words = option.dataset.words ?? gettext("All reasons");
-      option.textContent = `${words} (${(option.value ? open[option.value] : all).toLocaleString()})`;
+      option.textContent = `${words} (${number(option.value ? open[option.value] : all)})`;
     }
   }
 

@@ -59,7 +59,8 @@ document.addEventListener("submit", (event) => {
   );
 });
 
-// <time data-relative datetime="..."> shows "3 minutes ago"; the exact time on hover.
+// <time data-time="relative|exact|clock" datetime="..."> (templatetags/times.py), where the reader is:
+// "3 minutes ago" with the exact time on hover; day and time; the time of day to the second.
 const UNITS = [
   ["year", 31536000],
   ["month", 2592000],
@@ -68,6 +69,9 @@ const UNITS = [
   ["minute", 60],
 ];
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const toTheSecond = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "long" });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 
 /** Return "3 minutes ago" or "in 2 days" for a date. */
 export function relativeTime(date, now = Date.now()) {
@@ -78,20 +82,21 @@ export function relativeTime(date, now = Date.now()) {
   return seconds < 0 ? gettext("just now") : gettext("in a moment");
 }
 
-/** Return the exact time in the page's language, where the reader is. */
-export const localTime = (date) => date.toLocaleString(locale);
+const STYLES = { relative: relativeTime, exact: (date) => exact.format(date), clock: (date) => clock.format(date) };
 
-function refreshTimes(root = document) {
-  for (const element of root.querySelectorAll("time[data-relative]")) {
+/** Write every time below `root` in the page's language, where the reader is. */
+export function tellTimes(root = document) {
+  for (const element of root.querySelectorAll("time[data-time]")) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
-    element.textContent = relativeTime(date);
-    element.title = localTime(date);
+    const words = STYLES[element.dataset.time](date);
+    if (element.textContent !== words) element.textContent = words;
+    element.title = toTheSecond.format(date);
   }
 }
-refreshTimes();
-setInterval(refreshTimes, 30000);
-document.addEventListener("htmx:afterSwap", () => refreshTimes());
+tellTimes();
+setInterval(() => tellTimes(), 30000);
+document.addEventListener("htmx:afterSwap", () => tellTimes());
 
 // Tables that scroll sideways can be reached and scrolled with the keyboard.
 function makeReachable() {

@@ -7,10 +7,13 @@ import { gettext, gettext_noop, interpolate } from "./i18n.js";
 const plain = { spanGaps: true, points: { show: false } };
 
 /** Mark the cheapest plan: its size, its total with the 80 % interval. */
-function mark(pen, side, colour, words, currency) {
+function mark(pen, side, colour) {
+  if (side.total && side.b_opt) pen.point(side.b_opt.value, side.total.value, side.total.low80, side.total.high80, colour, { size: 5 });
+}
+
+function nameMark(pen, side, colour, words, currency) {
   if (!side.total || !side.b_opt) return;
-  const { value, low80, high80 } = side.total;
-  pen.point(side.b_opt.value, value, low80, high80, colour, { size: 5 });
+  const { value } = side.total;
   const text = interpolate(words, { money: money(value, currency) });
   const [x, { left, width }] = [pen.x(side.b_opt.value), pen.box];
   const align = x > left + width / 2 ? "right" : "left";
@@ -47,14 +50,16 @@ export const whatIfCost = {
         ],
       },
       draw(pen) {
+        mark(pen, now, theme.fg);
+        if (!same) mark(pen, asked, theme.human);
         pen.level(now.human_only, interpolate(alone, { money: money(now.human_only, currency) }), theme.muted);
         if (!same && Math.abs(asked.human_only - now.human_only) > 0.005) {
           const words = gettext("people alone, as asked %(money)s");
           pen.level(asked.human_only, interpolate(words, { money: money(asked.human_only, currency) }), theme.human);
         }
         pen.upright(grid[0], interpolate(gettext("now %(n)s"), { n: count(grid[0]) }), theme.fg, { dash: [] });
-        mark(pen, now, theme.fg, gettext("present plan %(money)s"), currency);
-        if (!same) mark(pen, asked, theme.human, gettext("as asked %(money)s"), currency);
+        nameMark(pen, now, theme.fg, gettext("present plan %(money)s"), currency);
+        if (!same) nameMark(pen, asked, theme.human, gettext("as asked %(money)s"), currency);
       },
       readout(index) {
         if (index == null) {
