@@ -39,6 +39,7 @@ def django_db_setup(django_db_setup, django_db_blocker, tables_copied):
 
     PostgreSQL flushes with TRUNCATE, which the log's trigger does not see.
     """
+    from django.core.management.commands import flush  # noqa: PLC0415
     from django.db import connection  # noqa: PLC0415
 
     with django_db_blocker.unblock():
@@ -48,3 +49,7 @@ def django_db_setup(django_db_setup, django_db_blocker, tables_copied):
             tables_copied.close()
             with connection.cursor() as cursor:
                 cursor.execute("DROP TRIGGER IF EXISTS audit_log_no_delete")
+    # Each flush would make Django's permissions and content types anew, which nobody here reads.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "emit_post_migrate_signal", lambda *_args, **_more: None)
+        yield

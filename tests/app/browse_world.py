@@ -48,6 +48,7 @@ class Truth:
     iteration: int | None = None
     excluded: bool = False
     hidden: bool = False
+    tests: bool = False  # a test mark outside B: hidden for good
     people: set[int] = field(default_factory=set)
     guess: tuple[int, float] | None = None  # out of sample
 
@@ -159,6 +160,7 @@ def _fill(world: World, truth: Truth, chance: random.Random) -> None:
     if chance.random() < 0.1:
         world.add(TestMark(run=world.run, image=truth.image, seq=truth.image.seq))
         truth.hidden = True
+        truth.tests = truth.purpose not in {"seed", "train"}
 
 
 def _human(world: World, truth: Truth, chance: random.Random) -> None:
@@ -262,7 +264,7 @@ def _said(truth: Truth, query: Any, *, finished: bool) -> bool:
             return True
     if not query.asks_model:
         return True
-    if truth.guess is None or (truth.hidden and not finished):
+    if truth.guess is None or truth.tests or (truth.hidden and not finished):
         return False
     own = query.source == "machine" or query.where == "machine"
     return query.guess in {None, truth.guess[0]} and (own or _between(truth.guess[1], query))

@@ -8,7 +8,8 @@ import uuid
 from dataclasses import dataclass
 
 import pytest
-from django.test import Client
+from django.contrib.auth.hashers import make_password
+from django.test import Client, override_settings
 
 from labelapp.models import (
     Image,
@@ -41,14 +42,20 @@ def uses_database(item: pytest.Item) -> bool:
     return bool(marked) or not DATABASE_FIXTURES.isdisjoint(item.fixturenames)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _fast_passwords():
+    """Hash passwords fast, for what a module's tests share too."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(settings, tmp_path):
-    """Give each test its own data folder and a fast password hasher."""
+    """Give each test its own data folder."""
     settings.DATA_DIR = tmp_path / "var"
     settings.MEDIA_ROOT = tmp_path / "var" / "media"
     settings.JOBS_ROOT = tmp_path / "var" / "jobs"
     settings.UPLOADS_ROOT = tmp_path / "var" / "uploads"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @dataclass
@@ -68,10 +75,12 @@ def cast(db) -> Cast:
 
 
 def make_cast() -> Cast:
-    def make(name: str) -> User:
-        return User.objects.create_user(f"{name}@example.org", PASSWORD, display_name=name.title())
-
-    return Cast(make("owner"), make("manager"), make("ann"), make("ben"), make("outsider"))
+    names, password = ("owner", "manager", "ann", "ben", "outsider"), make_password(PASSWORD)
+    made = User.objects.bulk_create(
+        User(email=f"{name}@example.org", password=password, display_name=name.title())
+        for name in names
+    )
+    return Cast(*made)
 
 
 @pytest.fixture
@@ -83,16 +92,19 @@ def project(cast) -> Project:
 def make_project(cast: Cast) -> Project:
     project = Project.objects.create(name="Shapes", created_by=cast.owner)
     ProjectCounter.objects.create(project=project)
-    for index, name in enumerate(["circle", "square", "star"]):
-        LabelClass.objects.create(project=project, index=index, name=name, key=str(index + 1))
+    LabelClass.objects.bulk_create(
+        LabelClass(project=project, index=index, name=name, key=str(index + 1))
+        for index, name in enumerate(["circle", "square", "star"])
+    )
     roles = {
         cast.owner: Role.OWNER,
         cast.manager: Role.MANAGER,
         cast.annotator: Role.ANNOTATOR,
         cast.second_annotator: Role.ANNOTATOR,
     }
-    for user, role in roles.items():
-        Membership.objects.create(project=project, user=user, role=role)
+    Membership.objects.bulk_create(
+        Membership(project=project, user=user, role=role) for user, role in roles.items()
+    )
     return project
 
 

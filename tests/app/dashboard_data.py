@@ -44,8 +44,8 @@ def set_up_images(project: Project) -> None:
 
 
 def say(project: Project, type_: str, payload: dict[str, Any] | None = None) -> None:
-    """Record an event as a service would."""
-    with transaction.atomic():
+    """Record an event as a service would; inside a transaction it joins that one."""
+    with transaction.atomic(savepoint=False):
         events.record(project.pk, type_, payload)
 
 

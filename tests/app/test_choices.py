@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from labelapp import choices
 from labelapp.services.terms import Method
-from mcal_engine import config, selection, types
+from mcal_engine import candidates, config, selection, types
 
 
 def test_certificates_and_models_are_the_engines():
@@ -23,6 +25,25 @@ def test_networks_are_the_engines():
     from mcal_engine.vision import nets  # noqa: PLC0415 - torch takes a second to import
 
     assert set(choices.ARCHITECTURES) == set(nets.ARCHITECTURES)
+
+
+def test_ensembles_are_candidates_that_the_engine_knows():
+    for name in choices.ENSEMBLES:
+        candidate = candidates.parse(name)
+        assert candidate.name == name
+        assert candidate.members > 1
+        assert candidate.net in choices.ARCHITECTURES
+    assert set(types.ENSEMBLE_MEASURES) == choices.DISAGREEMENT
+
+
+@pytest.mark.parametrize("acquisition", sorted(choices.DISAGREEMENT))
+def test_one_network_cannot_disagree_with_itself(acquisition):
+    together, alone = "cnn_small+checkpoints=5", "cnn_small"
+    assert "acquisition" in Method(acquisition=acquisition).check()
+    mixed = Method(acquisition=acquisition, arch=together, rivals=(alone,))
+    assert set(mixed.check()) == {"acquisition"}
+    both = Method(acquisition=acquisition, arch=together, rivals=("cnn_small+seeds=5",))
+    assert both.check() == {}
 
 
 def test_the_usual_method_is_the_engines_own():

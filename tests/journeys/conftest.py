@@ -103,7 +103,7 @@ def pictures(tmp_path_factory) -> Path:
 
 def sign_in(page: Page, product: Product, email: str, password: str) -> None:
     page.goto(f"{product.url}/accounts/login/")
-    page.get_by_label("Email").fill(email)
+    page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(f"{product.url}/")

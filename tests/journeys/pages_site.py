@@ -19,7 +19,7 @@ from tests.app.web.labelling_site import CLASSES, ROOT, Server, Site, environmen
 @contextmanager
 def running_pages(folder: Path):
     """Fill the folder, start a web process on it, and stop it at the end."""
-    (folder / "static").mkdir(parents=True)
+    folder.mkdir(parents=True)
     made = subprocess.run(
         [sys.executable, "-m", "tests.journeys.pages_site"],
         cwd=ROOT,
@@ -55,6 +55,7 @@ def fill() -> dict[str, object]:
     dashboard_data.beat()
     going = _project(owner, "Clothes")
     dashboard_data.running(going)
+    _asked(going, owner)
     over = _project(owner, "Birds")
     dashboard_data.finished(over)
     fresh = _project(owner, "Letters")
@@ -86,6 +87,22 @@ def _project(owner, name: str):
         )
     Membership.objects.create(project=project, user=owner, role="owner")
     return project
+
+
+def _asked(project, owner) -> None:
+    """Let things have been asked of the run: steps of steering, other terms."""
+    from labelapp.models import SteeringAction  # noqa: PLC0415
+    from labelapp.services import audit  # noqa: PLC0415
+
+    for action, params, said in [
+        ("classes", {"what": "added", "words": "ring", "index": 9}, {}),
+        ("stop", {"left": 12}, {"now": "12.40", "total": "161.42"}),
+    ]:
+        SteeringAction.objects.create(
+            project=project, user=owner, action=action, params=params, said=said, spent=0
+        )
+    values = {"before": {"epsilon": 0.05}, "after": {"epsilon": 0.03}}
+    audit.write(user=owner, project=project, action="run.changed", **values)
 
 
 def _images(project, owner) -> int:
@@ -218,6 +235,8 @@ def _news(project, owner) -> int:
             "batch_ready": {"size": 120},
             "forecast_moved": moved,
             "budget": money,
+            "run_steered": {"event": "run.steered", "action": "stop", "by": "Ann", "total": "9.7"}
+            | {"currency": "USD"},
             "worker_missing": {"jobs": 2},
             "run_failed": {"message": "The training failed: no memory."},
         }.items():
@@ -259,7 +278,7 @@ def _pages(shapes, going, over, fresh, problems: int, invitation: str, hook: int
             *("/me/tokens/", "/people/log/", "/accounts/2fa/", "/accounts/reauthenticate/"),
             *(base + rest for rest in owner),
             *(f"/p/{project.public_id}/" for project in (going, over, fresh)),
-            *(f"/p/{going.public_id}/{rest}" for rest in ("settings/", "quality/")),
+            *(f"/p/{going.public_id}/{rest}" for rest in ("settings/", "quality/", "steer/")),
             *(f"/p/{going.public_id}/forecast/{rest}" for rest in ("", "machine/", "ledger/")),
             *(f"/p/{over.public_id}/{rest}" for rest in ("settings/", "export/")),
             *(f"/p/{fresh.public_id}/{rest}" for rest in ("settings/", "images/", "label/")),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from labelapp.models import AccessToken, AuditLog, Export, LedgerEntry
 from labelapp.services import exports, tokens
+from tests.app.conftest import PASSWORD
 from tests.app.web.fetching import fetch
 
 
@@ -84,6 +85,19 @@ def test_a_bad_token_is_401_with_words_even_beside_a_good_session(cast, project,
     assert "access token" in answer.json()["error"]
 
 
+def test_a_program_of_somebody_without_the_required_second_factor_gets_nothing(
+    cast, project, program, settings
+):
+    client = program(cast.manager, "read", "label", "steer", "export", "import")
+    assert client.get("/api/v1/projects/").status_code == 200
+    settings.REQUIRE_SECOND_FACTOR = True
+    start = f"/api/v1/projects/{project.public_id}/"
+    for address in ("/api/v1/projects/", start, f"{start}overview/", f"{start}ledger/"):
+        refused = client.get(address)
+        assert (refused.status_code, refused.json()["code"]) == (403, "second_factor"), address
+        assert project.name not in refused.text
+
+
 def test_pages_do_not_know_tokens(cast, project, program):
     client = program(cast.owner, "read", "export", "steer")
     pages = ("projects", "me", "my_tokens"), ("project", "project_export", "dashboard_json")
@@ -96,7 +110,15 @@ def test_pages_do_not_know_tokens(cast, project, program):
 def test_a_token_is_shown_once_on_its_page_and_revoked_there(cast, project, sign_in):
     client = sign_in(cast.manager)
     form = {"name": "nightly", "scopes": ["read"], "project": "", "days": "90"}
-    page = client.post("/me/tokens/", form)
+    assert client.get("/me/tokens/").status_code == 200
+    asked = client.post("/me/tokens/", form)  # a session alone makes none
+    assert asked.url.startswith("/accounts/reauthenticate/?next=")
+    assert "a token acts in your name" in client.get(asked.url).text
+    wrong = client.post("/accounts/reauthenticate/", {"password": "x", "next": "/me/tokens/"})
+    assert "a token acts in your name" in wrong.text
+    assert not AccessToken.objects.exists()
+    confirm = {"password": PASSWORD, "next": "/me/tokens/"}
+    page = client.post("/accounts/reauthenticate/", confirm)  # goes on with what was sent
     assert "no-store" in page.headers["Cache-Control"]
     token = AccessToken.objects.get()
     assert f'value="{token.prefix}' in page.text

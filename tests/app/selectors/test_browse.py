@@ -9,7 +9,7 @@ import pytest
 
 from labelapp.errors import InvalidInputError
 from labelapp.models import Exclusion, Label, Project
-from labelapp.selectors import browse
+from labelapp.selectors import browse, browse_guess
 from labelapp.selectors.browse_query import Query, browse_url, parse
 from tests.app.browse_world import World, fits, make_world
 
@@ -103,6 +103,28 @@ def test_what_measures_the_machine_is_found_by_guess_only_after_the_end(world):
     world.project.refresh_from_db()
     for query in queries:
         assert walk(world.project, query) == expected(world, query, finished=True)
+
+
+def test_test_images_keep_their_secret_after_the_end_for_a_project_can_be_opened_again(world):
+    Project.objects.filter(pk=world.project.pk).update(status="finished")
+    world.project.refresh_from_db()
+    tests = {t.image.seq for t in world.truths if t.tests}
+    others = {t.image.seq for t in world.truths if t.hidden and not t.tests and t.guess}
+    assert tests
+    assert others
+    for guess in range(3):
+        assert tests.isdisjoint(walk(world.project, Query(guess=guess)))
+    shown = browse.tiles(world.project, browse.page(world.project, Query(), size=300).found)
+    kept = {tile.seq for tile in shown if tile.guess is None}
+    seen = {tile.seq for tile in shown} - kept
+    assert kept & tests
+    assert seen & others
+    assert tests.isdisjoint(seen)
+    assert others.isdisjoint(kept)
+    joined = next(t for t in world.truths if t.tests)
+    world.run.train_items.create(image=joined.image, seq=joined.image.seq, iteration=1)
+    assert world.run.test_marks.filter(image=joined.image).exists()
+    assert browse_guess.hidden_of(world.project, [joined.image.pk]) == set()
 
 
 def test_nothing_is_guessed_where_the_project_shows_no_predictions(world):

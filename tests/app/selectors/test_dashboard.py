@@ -11,42 +11,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labelapp.models import (
-    Answer,
-    Import,
-    Job,
-    LabelClass,
-    LedgerDay,
-    LedgerEntry,
-    Membership,
-    Project,
-    ProjectCounter,
-    Run,
-    WorkerBeat,
-)
+from labelapp.models import Job, LedgerDay, LedgerEntry, Membership, Project, ProjectCounter, Run
 from labelapp.selectors.dashboard import events_since, overview
-from labelapp.selectors.dashboard_people import _person
 from labelapp.selectors.dashboard_words import PURPOSES
 from tests.app import dashboard_data as data
-from tests.app.conftest import add_images, open_batch
+from tests.app.selectors.dashboard_look import figure, row
 
 
 @pytest.fixture
 def running(project) -> Run:
     data.beat()
     return data.running(project)
-
-
-def figure(project: Project, key: str) -> dict:
-    return next(one for one in overview(project)["figures"] if one["key"] == key)
-
-
-def row(project: Project, key: str, name: str) -> dict:
-    return next(one for one in figure(project, key)["rows"] if one["key"] == name)
-
-
-def actions(project: Project) -> dict[str, dict]:
-    return {one["url"]: one for one in overview(project)["status"]["actions"]}
 
 
 def shape(value: object) -> object:
@@ -61,6 +36,14 @@ def test_the_counts_add_up_to_all_images(project, state):
     getattr(data, state)(project)
     counts = overview(project)["counts"]
     assert sum(part["count"] for part in counts["parts"]) == counts["n"] == data.N
+
+
+def test_fewer_images_in_t_than_were_bought_for_it_are_explained(running, project):
+    found = next(part for part in overview(project)["counts"]["parts"] if part["key"] == "test")
+    bought = data.RECORDED["bought"][0]["buy"]
+    joined = bought - found["count"]
+    assert joined > 0
+    assert found["note"] == f"{bought:,} bought, {joined} of them have joined B"
 
 
 def test_the_bar_is_full(running, project):
@@ -92,7 +75,12 @@ def test_the_forecast_is_the_last_plan_with_its_intervals(running, project):
 def test_below_the_forecast_stands_what_it_is_compared_with(running, project):
     """Spent, the total if stopped now, people alone, and the saving between the last two."""
     rows = {one["key"]: (one["text"], one["note"]) for one in figure(project, "cost")["rows"]}
-    assert rows["stop_now"] == ("$160.66", "the machine labels 5,985")
+    last = running.iterations.last().record  # people have labelled since: one more training
+    training = (last["train_seconds"] + last["score_seconds"]) * 3.6 / 3600
+    assert rows["stop_now"] == (
+        f"${running.iterations.last().plan['stop_now'] + training:.2f}",
+        f"the machine labels 5,985; with one more training, about ${training:.2f}",
+    )
     assert rows["human_only"][0] == "$400.00"
     assert rows["saving"] == ("60\u00a0%", "$240.22")
 
@@ -104,40 +92,6 @@ def test_the_error_at_the_end_is_the_curve_at_the_cheapest_plan(running, project
     share = 0.7 * (10_000 - 1175) * (1 - 438 / 8988) / 10_000 * inside
     assert found["text"] == f"{100 * share:.1f}\u00a0%"
     assert (found["meter"]["limit"], found["tone"]) == (0.05, "ok")
-
-
-def test_the_promise_is_estimated_and_never_called_certified(running, project):
-    found = row(project, "quality", "bound_now")
-    assert found["text"] == "\u2264\u00a04.46\u00a0%"
-    assert found["note"] == "with 5,985 by the machine; an estimate"
-    assert "certified" not in json.dumps(overview(project))
-
-
-def test_a_promise_that_people_will_check_is_called_an_estimate_until_then(project):
-    data.auditing(project)
-    assert row(project, "quality", "bound_now")["note"].endswith("an estimate until checked")
-    assert overview(project)["project"]["promise"] == "certified by an audit"
-
-
-def test_an_audit_is_told_in_plain_words_with_how_far_it_is(project):
-    data.auditing(project)
-    found = overview(project)["audit"]
-    assert found["text"].startswith("People check the machine: 45 of about 120 images looked at. ")
-    assert (found["done"], found["planned"]) == (45, 120)
-
-
-def test_an_audit_that_takes_longer_than_expected_says_so(project):
-    data.auditing(project, asked=200, answered=150)
-    assert "150 images looked at so far, more than the 120" in overview(project)["audit"]["text"]
-
-
-def test_a_second_audit_and_one_that_a_change_ended_are_told_apart(project):
-    run = data.auditing(project, attempt=2)
-    assert "check number 2" in overview(project)["audit"]["text"]
-    run.state["state"]["audit"]["ended"] = "the error target was changed"
-    run.version += 1
-    run.save()
-    assert "The promise was changed" in overview(project)["audit"]["text"]
 
 
 def test_networks_that_race_are_listed_with_their_chances(project):
@@ -194,7 +148,7 @@ def test_a_finished_run_shows_its_certificate_and_what_it_saved(project):
     found = overview(project)
     assert found["certificate"]["machine"] == "7,018"
     assert found["certificate"]["wrong_at_most"] == "433"
-    assert figure(project, "cost")["label"] == "Total cost"
+    assert figure(project, "cost")["label"] == "Spent in total"
     assert row(project, "cost", "saving")["note"] == "$280.61"
     assert row(project, "quality", "wrong")["text"] == "433"
     assert found["status"]["state"] == "finished"
@@ -205,119 +159,6 @@ def test_people_label_everything_when_no_machine_set_fits(project):
     project.run.certificate.delete()
     ProjectCounter.objects.filter(project=project).update(machine=0, residual=7_018, event_seq=999)
     assert figure(project, "quality")["note"].startswith("every label was given by people")
-
-
-def test_an_empty_project_asks_for_images(project):
-    found = actions(project)
-    assert found["project_images"]["primary"]
-    assert found["run_start"]["reason"] == "There are no images yet."
-
-
-def test_the_start_button_says_what_it_buys_and_for_how_much(project):
-    data.set_up_images(project)
-    start = actions(project)["run_start"]
-    assert start["label"] == "Start: people label 600 images first ($24.00)"
-    assert start["primary"]
-    assert start["reason"] == ""
-
-
-def test_repeats_are_in_the_price_of_the_start(project):
-    data.set_up_images(project)
-    Project.objects.filter(pk=project.pk).update(overlap=2)
-    assert "($48.00)" in actions(project)["run_start"]["label"]
-
-
-def test_too_few_images_disable_the_start_with_the_number_needed(project):
-    ProjectCounter.objects.filter(project=project).update(images=12)
-    assert actions(project)["run_start"]["reason"] == "At least 19 images are needed."
-
-
-def test_an_import_disables_the_start(project):
-    data.beat()
-    data.set_up_images(project)
-    Import.objects.create(project=project, kind="zip", source="x", state="running")
-    assert "import" in actions(project)["run_start"]["reason"]
-
-
-@pytest.mark.parametrize(
-    ("status", "button"),
-    [("running", "run_pause"), ("paused", "run_resume"), ("finished", "project_export")],
-)
-def test_each_state_offers_its_next_step(running, project, status, button):
-    Project.objects.filter(pk=project.pk).update(status=status)
-    assert next(iter(actions(project))) == button
-
-
-def test_a_failed_run_can_be_tried_again(running, project):
-    Run.objects.filter(pk=running.pk).update(failure="out of memory")
-    found = overview(project)["status"]
-    assert (found["state"], found["message"]) == ("failed", "out of memory")
-    assert found["actions"][0]["label"] == "Try again"
-
-
-def test_a_training_shows_its_progress_and_time_left(project):
-    data.beat()
-    data.training(project)
-    job = overview(project)["status"]["job"]
-    assert job["percent"] == 40
-    assert job["left"].startswith("about 3")
-
-
-def test_the_engines_last_decision_is_told_once(project):
-    data.beat()
-    data.training(project)
-    status = overview(project)["status"]
-    assert status["decision"] == (
-        "After training 6 the engine adds 163\u00a0images to training to make sure before it stops, "
-        "since no plan saves 1\u00a0% or more over stopping now."
-    )
-
-
-def test_labelling_without_a_worker_carries_a_warning(project):
-    data.running(project)
-    assert "No worker is running" in overview(project)["status"]["warning"]
-    data.beat()
-    assert overview(project)["status"]["warning"] == ""
-
-
-def test_training_without_a_worker_says_so_and_how_to_start_one(project):
-    data.training(project)
-    WorkerBeat.objects.all().delete()
-    status = overview(project)["status"]
-    assert status["title"] == "No worker is running"
-    assert "make run" in status["message"]
-
-
-def test_who_labels_now_is_named_with_their_pace(cast, project):
-    batch = open_batch(project, add_images(project, 20))
-    label_class = LabelClass.objects.get(project=project, index=0)
-    for number, task in enumerate(batch.tasks.all()[:10]):
-        Answer.objects.create(
-            id=f"{number:032x}",
-            task=task,
-            batch=batch,
-            project=project,
-            image=task.image,
-            user=cast.annotator,
-            kind="class",
-            label_class=label_class,
-        )
-    # all within the last moments: counted over the shortest time that says something, 30 s
-    assert overview(project)["people"]["now"] == [{"name": "Ann", "per_minute": 20.0}]
-    assert overview(project)["people"]["per_minute"] == 20.0
-
-
-def test_the_pace_counts_from_a_persons_first_answer_of_the_last_minutes():
-    now = timezone.now()
-    row = {"user__display_name": "Ann", "user__email": "a@example.org", "recent": 30}
-    row |= {"first": now - timedelta(minutes=2), "last": now - timedelta(seconds=90)}
-    one = _person(row, now)
-    assert (one["per_minute"], one["present"]) == (15.0, False)
-
-
-def test_time_left_is_told_only_while_people_are_at_work(running, project):
-    batch = overview(project)["people"]["batch"]
-    assert (batch["done"], batch["remaining"], batch["time_left"]) == (80, 73, "")
 
 
 def test_the_shape_of_the_dictionary_is_stable(project):

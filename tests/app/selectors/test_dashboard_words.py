@@ -7,14 +7,25 @@ from decimal import Decimal
 import pytest
 
 from labelapp.events import EVENT_TYPES
-from labelapp.selectors.dashboard_words import duration, images, money, sentence, share, upper_share
+from labelapp.selectors.dashboard_words import (
+    duration,
+    images,
+    money,
+    price,
+    sentence,
+    share,
+    upper_share,
+)
 
 
 @pytest.mark.parametrize(
     ("amount", "currency", "text"),
     [
         (Decimal(24), "USD", "$24.00"),
-        (Decimal("0.0021"), "USD", "$0.00210"),
+        (Decimal("0.0021"), "USD", "$0.0021"),
+        (Decimal("0.007500"), "USD", "$0.0075"),
+        (1 / 300, "USD", "$0.00333"),
+        (0.00000123, "USD", "$0.000001"),
         (0, "EUR", "€0.00"),
         (1234.5, "USD", "$1,234.50"),
         (54321.9, "USD", "$54,322"),
@@ -24,6 +35,21 @@ from labelapp.selectors.dashboard_words import duration, images, money, sentence
 )
 def test_money_has_its_sign_and_sensible_digits(amount, currency, text):
     assert money(amount, currency) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (Decimal("0.012000"), "$0.012"),
+        (Decimal("0.0075"), "$0.0075"),
+        (Decimal("0.04"), "$0.04"),
+        (Decimal(3), "$3.00"),
+        (0.000001, "$0.000001"),
+        (Decimal("12345.5"), "$12,345.50"),
+    ],
+)
+def test_a_price_has_the_decimals_that_were_asked_for(amount, text):
+    assert price(amount, "USD") == text
 
 
 @pytest.mark.parametrize(

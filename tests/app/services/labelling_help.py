@@ -8,6 +8,7 @@ from django.db import connection
 
 from labelapp.models import Project, User
 from labelapp.selectors.projects import Access, access
+from labelapp.services.labelling import Work
 from labelapp.services.leases import task_token
 
 
@@ -29,6 +30,11 @@ def answer(who: Access, task_id: int, kind: str = "class", **changes: object) ->
         "guideline_version": 0,
         **changes,
     }
+
+
+def ids(work: Work) -> list[int]:
+    """Return the ids of the tasks that are now this person's."""
+    return [held.task_id for held in work.held]
 
 
 def query_plan(statement: str) -> str:

@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.apps import apps
+from django.db import DatabaseError, connection, models, transaction
 
+from labelapp import append_only
 from labelapp.migrations import __name__ as migrations
 from labelapp.models import AuditLog
 from labelapp.models.events import AppendOnlyError
@@ -40,15 +42,15 @@ def test_no_code_changes_an_entry(entry):
         AuditLog.objects.all().delete()
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE labelapp_auditlog SET action = 'x'",
-        "UPDATE labelapp_auditlog SET after = '{}'",
-        "UPDATE labelapp_auditlog SET user_id = user_id + 1",
-        "DELETE FROM labelapp_auditlog",
-    ],
-)
+STATEMENTS = [
+    "UPDATE labelapp_auditlog SET action = 'x'",
+    "UPDATE labelapp_auditlog SET after = '{}'",
+    "UPDATE labelapp_auditlog SET user_id = user_id + 1",
+    "DELETE FROM labelapp_auditlog",
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
 def test_the_database_refuses_what_goes_around_the_code(entry, statement):
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "sqlite":  # tests run without this one: see tests/conftest.py
@@ -59,6 +61,54 @@ def test_the_database_refuses_what_goes_around_the_code(entry, statement):
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             cursor.execute(statement)
         transaction.set_rollback(True)
+
+
+COLUMNS = [field.column for field in AuditLog._meta.concrete_fields]
+
+
+def test_triggers_that_a_migration_dropped_are_made_again(entry):
+    with transaction.atomic(), connection.cursor() as cursor:
+        append_only.guard(connection, COLUMNS)
+        assert append_only.guard(connection, COLUMNS) == []
+        if connection.vendor == "sqlite":
+            cursor.execute("DROP TRIGGER audit_log_no_update")
+            cursor.execute("DROP TRIGGER audit_log_no_delete")
+            names = ["audit_log_no_update", "audit_log_no_delete"]
+        else:
+            cursor.execute("DROP TRIGGER audit_log_keep ON labelapp_auditlog")
+            names = ["audit_log_keep"]
+        append_only.after_migrate(using="default", apps=apps, plan=None)  # a flush
+        assert append_only.guard(connection, COLUMNS) == names
+        for statement in STATEMENTS:
+            with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+                cursor.execute(statement)
+        transaction.set_rollback(True)
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite makes tables anew")
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_that_makes_the_table_anew_is_followed_by_the_triggers(entry):
+    field = models.CharField(max_length=70)
+    field.set_attributes_from_name("action")
+    before = AuditLog._meta.get_field("action")
+    with connection.schema_editor() as editor:
+        editor.alter_field(AuditLog, before, field)
+    assert triggers() == set()
+    append_only.after_migrate(using="default", apps=apps, plan=[object()])
+    assert triggers() == {"audit_log_no_update", "audit_log_no_delete"}
+    with connection.cursor() as cursor:  # tests run without this one: see tests/conftest.py
+        cursor.execute("DROP TRIGGER audit_log_no_delete")
+    with connection.schema_editor() as editor:
+        editor.alter_field(AuditLog, field, before)
+    append_only.after_migrate(using="default", apps=apps, plan=[object()])
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER audit_log_no_delete")
+
+
+def triggers() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        return {row[0] for row in cursor.fetchall() if row[0].startswith("audit_log")}
 
 
 def test_a_deleted_person_or_project_is_forgotten_and_the_entry_stays(cast, project, entry):
@@ -138,6 +188,13 @@ def test_the_files_hold_every_entry(cast, project, entry, monkeypatch):
     assert [one["action"] for one in found] == ["run.paused", "role.changed"]
     assert found[1]["after"] == {"role": "manager"}
     assert json.loads(b"".join(audit_log.json_chunks(AuditLog.objects.none()))) == []
+
+
+def test_a_bulk_action_is_read_in_words(project):
+    after = {"action": "label", "class": 2, "query": "label=1", "total": 45}
+    entry = AuditLog(project=project, action="bulk.started", target="7", after=after)
+    expected = ["what was done: give this label", "number of the class: 2"]
+    assert changes(entry) == [*expected, "filter: label=1", "images: 45"]
 
 
 def test_what_steering_was_said_to_cost_is_read_in_money(project):

@@ -133,6 +133,37 @@ def test_chosen_images_go_to_review_once_and_machine_labels_only_after_the_end(w
     assert not Review.objects.filter(reason="doubt").exists()
 
 
+def test_a_question_that_was_open_before_is_asked_again_when_the_action_is_taken_back(world):
+    query = Query(source="human", label=1)
+    free = [t for t in world.truths if fits(t, query) and t.purpose != "audit"]
+    first, second, *_rest = [t.image.pk for t in free]
+    asked = [
+        Review.objects.create(
+            project=world.project, image_id=image, reason="doubt", note=note, person=person
+        )
+        for image, note, person in (
+            (first, "is this a ring?", world.cast.annotator),
+            (second, "", None),
+        )
+    ]
+    counted = bulk.prepare(access=owner(world), query=query, action=Action("label", 2))
+    late = Review.objects.create(project=world.project, image_id=_rest[0], reason="doubt")
+    job = done(bulk.confirm(access=owner(world), job_id=counted.pk))
+    assert not Review.objects.filter(state="open").exists()
+    assert Label.objects.get(pk=first).class_index == 2
+    back = done(bulk.undo(access=owner(world), job_id=job.pk))
+    assert not back.params["skipped"]
+    assert back.params["seen"] == len(free)
+    ids = [first, second, *_rest]
+    assert Label.objects.filter(pk__in=ids, class_index=1).count() == len(ids)
+    again = Review.objects.filter(state="open").order_by("pk")
+    assert [(row.pk, row.note, row.person, row.held_by) for row in again] == [
+        (asked[0].pk, "is this a ring?", world.cast.annotator, None),
+        (asked[1].pk, "", None, None),
+        (late.pk, "", None, None),
+    ]
+
+
 def test_machine_labels_are_corrected_after_the_end_and_the_machine_gets_them_back(world):
     one = next(t for t in world.truths if t.source == "machine" and t.label == 0)
     change = Action("label", 1)

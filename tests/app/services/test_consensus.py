@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from labelapp import engine_people, queue
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
 from labelapp.models import (
     Answer,
@@ -26,8 +27,10 @@ from labelapp.models import (
     TrainItem,
     User,
 )
+from labelapp.selectors.people_report import consensus_state
+from labelapp.selectors.people_words import consensus_line
 from labelapp.selectors.projects import access as find_access
-from labelapp.services import consensus, settling
+from labelapp.services import consensus, jobs, people_report, settling
 from labelapp.tasks import run_job
 
 pytestmark = pytest.mark.django_db
@@ -139,6 +142,48 @@ def test_back_to_the_majority_everything_is_as_it_was(project, labelled):
     assert Answer.objects.count() == answers
 
 
+def cancelled_within(monkeypatch, name: str) -> None:
+    """Let somebody cancel the running job while the engine computes."""
+    compute = getattr(engine_people, name)
+
+    def computing(*args, **kwargs):
+        Job.objects.filter(state="running").update(cancel_requested=True)
+        return compute(*args, **kwargs)
+
+    monkeypatch.setattr(engine_people, name, computing)
+    monkeypatch.setattr(queue, "TICK_SECONDS", 0)
+
+
+def test_cancelled_while_it_computes_it_changes_no_label_and_can_be_done_again(
+    project, cast, labelled, monkeypatch
+):
+    before = classes_of(project)
+    with monkeypatch.context() as somebody:
+        cancelled_within(somebody, "decide")
+        choose(project, cast, "dawid_skene")
+        job = Job.objects.get(kind="consensus")
+        assert run_job(job.pk) == "cancelled"
+    assert classes_of(project) == before
+    state = consensus_state(project)
+    assert (state.cancelled, state.running) == (True, False)
+    assert "was cancelled" in consensus_line(state)
+    jobs.retry(access=find_access(cast.manager, project.public_id), job_id=job.pk)
+    again = Job.objects.get(key=job.key, state="waiting")
+    assert run_job(again.pk) == "done"
+    assert classes_of(project) == labelled
+
+
+def test_a_report_of_the_people_that_is_cancelled_leaves_the_one_of_before(
+    project, cast, labelled, monkeypatch
+):
+    people_report.build(project.pk)
+    before = PeopleReport.objects.get().created
+    cancelled_within(monkeypatch, "report")
+    people_report.request(access=find_access(cast.manager, project.public_id))
+    assert run_job(Job.objects.get(kind="people").pk) == "cancelled"
+    assert PeopleReport.objects.get().created == before
+
+
 def test_repeating_it_changes_nothing(project, labelled):
     Project.objects.update(consensus="dawid_skene")
     consensus.recompute(project.pk)
@@ -240,8 +285,8 @@ def test_a_report_that_is_there_is_made_anew(project, labelled):
 def test_a_method_chosen_while_a_job_computes_is_used(project, labelled, monkeypatch):
     real = consensus._by_method
 
-    def changed(project_id, method):
-        found = real(project_id, method)
+    def changed(project_id, method, control):
+        found = real(project_id, method, control)
         Project.objects.filter(pk=project_id).update(consensus="dawid_skene")
         return found
 

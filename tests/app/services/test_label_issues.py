@@ -22,7 +22,7 @@ from labelapp.models import (
 from labelapp.rights import Role
 from labelapp.selectors import predictions
 from labelapp.selectors.browse_guess import UNKNOWN, UNSEEN, before_folder
-from labelapp.selectors.label_issues import Filter, issues
+from labelapp.selectors.label_issues import Filter, issues, report
 from labelapp.selectors.projects import access
 from labelapp.services import label_issues, past_guesses
 from tests.app.browse_world import World, make_world
@@ -85,7 +85,8 @@ def test_wrong_labels_are_found_and_what_measures_the_machine_is_left_alone(worl
     world.project.status = "finished"
     world.project.save(update_fields=["status"])
     search(world)
-    everything = {seq for seq in WRONG if world.truths[seq].label is not None}
+    told = [seq for seq in WRONG if world.truths[seq].label is not None]
+    everything = {seq for seq in told if not world.truths[seq].tests}
     assert set(LabelIssue.objects.values_list("seq", flat=True)) == everything
 
 
@@ -189,3 +190,22 @@ def test_guesses_are_put_aside_before_an_image_trains_a_model(world):
         run=world.run, number=3, train_size=8, delta=1, record={}, seconds=1, dollars=0, model=later
     )
     assert past_guesses.keep(world.run, 4) == 0  # those that trained it are known already
+
+
+def test_every_label_of_people_is_compared_or_said_to_be_left_out(world):
+    """What the page calls labels of people adds up to those that there are."""
+    folder = before_folder(world.project.public_id)
+    before = np.full(N, UNKNOWN, "u2")
+    taught = [
+        seq for seq, one in enumerate(world.truths) if one.purpose == "train" and not one.hidden
+    ]
+    before[taught[:5]] = UNSEEN  # of the first training set
+    np.save(folder / "before_pred.npy", before)
+    predictions.forget()
+    summary = search(world).summary
+    assert summary["taught"] == 5
+    assert summary["measuring"] > 0
+    people = Label.objects.filter(project=world.project, source="human").count()
+    assert summary["human"] + summary["measuring"] + summary["taught"] == people
+    said = report(world.project, {}).left_out
+    assert said.startswith(f"People gave {people} labels: {summary['human']} are compared.")

@@ -1,67 +1,32 @@
-"""Skipped, cannot tell, sent back, gold, excluded, paused: where an image goes then."""
+"""Skipped, cannot tell, sent back, gold: where an image goes then."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
-from labelapp.errors import ConflictError, ForbiddenError, NotFoundError
 from labelapp.models import (
-    Exclusion,
     GoldItem,
     GoldResult,
     Label,
     LabelBatch,
     LedgerEntry,
-    Membership,
     Project,
     ProjectCounter,
     Review,
     Task,
-    TrainItem,
 )
-from labelapp.rights import Role
-from labelapp.selectors.queue import experts_wait_for, holdings
-from labelapp.services.exclusions import exclude
+from labelapp.selectors.queue import experts_wait_for
 from labelapp.services.labelling import heartbeat, next_tasks, submit
-from labelapp.services.leases import release
 from tests.app.conftest import open_batch
-from tests.app.services.labelling_help import answer, entry
+from tests.app.services.labelling_help import answer, entry, ids
 from tests.app.services.test_labelling_answers import send, take
 
 
 @pytest.fixture
-def small(project, images) -> LabelBatch:
+def batch(project, images) -> LabelBatch:
     return open_batch(project, images[:2], "residual")
-
-
-@pytest.fixture
-def ann(project, small, cast):
-    return entry(project, cast.annotator)
-
-
-@pytest.fixture
-def ben(project, small, cast):
-    return entry(project, cast.second_annotator)
-
-
-@pytest.fixture
-def eve(project, small, cast):
-    """A reviewer."""
-    Membership.objects.create(project=project, user=cast.outsider, role=Role.REVIEWER)
-    return entry(project, cast.outsider)
-
-
-@pytest.fixture
-def owner(project, small, cast):
-    return entry(project, cast.owner)
-
-
-def ids(work) -> list[int]:
-    return [held.task_id for held in work.held]
 
 
 def policy(project, value: str) -> None:
@@ -197,92 +162,6 @@ def test_cannot_tell_of_an_answered_image_is_refused(ann):
     assert send(ann, answer(ann, task.pk, "unsure")) == ["conflict"]
 
 
-# --- leases: on screen, in store, who holds what ---------------------------------------------------
-
-
-def test_the_first_task_goes_to_the_screen_the_others_to_the_store(ann):
-    first, second = ids(next_tasks(access=ann, count=2))
-    soft = dict(Task.objects.values_list("pk", "lease_soft"))
-    assert (soft[first], soft[second]) == (False, True)
-
-
-def test_a_request_says_what_is_on_screen_now(ann):
-    first, second = ids(next_tasks(access=ann, count=2))
-    heartbeat(access=ann, holding=[first, second], on_screen=second)
-    soft = dict(Task.objects.values_list("pk", "lease_soft"))
-    assert (soft[first], soft[second]) == (True, False)
-    submit(access=ann, answers=[answer(ann, second)], holding=[first], on_screen=first)
-    assert not Task.objects.get(pk=first).lease_soft
-
-
-def test_with_nothing_on_screen_all_may_be_taken_over(ann, ben):
-    mine = ids(next_tasks(access=ann, count=2))
-    heartbeat(access=ann, holding=mine, on_screen=None)
-    assert ids(next_tasks(access=ben, count=9)) == mine
-    assert heartbeat(access=ann, holding=mine) == mine
-
-
-def test_a_manager_sees_who_holds_what_since_when(project, ann, ben):
-    first, second = ids(next_tasks(access=ann, count=2))
-    before = Task.objects.get(pk=first).lease_since
-    heartbeat(access=ann, holding=[first, second], on_screen=first)
-    found = {one.task_id: one for one in holdings(project)}
-    assert (found[first].kind, found[second].kind) == ("screen", "store")
-    assert (found[first].name, found[first].purpose) == ("Ann", "residual")
-    assert found[first].since == before
-    Task.objects.filter(pk=second).update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert {one.kind for one in holdings(project)} == {"screen", "over"}
-
-
-def test_who_takes_a_lapsed_task_has_it_since_then(ann, ben):
-    task = take(ann)
-    early = timezone.now() - timedelta(hours=1)
-    Task.objects.filter(pk=task.pk).update(lease_until=early, lease_since=early)
-    assert take(ben).pk == task.pk
-    assert Task.objects.get(pk=task.pk).lease_since > early + timedelta(minutes=59)
-
-
-def test_a_manager_releases_a_task_and_the_page_learns_of_it(owner, ann, ben):
-    mine = ids(next_tasks(access=ann, count=2))
-    assert release(access=owner, task_ids=mine[:1]) == 1
-    assert heartbeat(access=ann, holding=mine) == mine[:1]
-    assert take(ben).pk == mine[0]
-    assert send(ann, answer(ann, mine[0])) == ["accepted"]  # what was on its way still counts
-
-
-def test_a_manager_releases_all_of_a_person_or_all_that_is_over(owner, ann, project):
-    mine = ids(next_tasks(access=ann, count=2))
-    assert release(access=owner, user_id=ann.user.pk) == 2
-    mine = ids(next_tasks(access=ann, count=2))
-    Task.objects.filter(pk=mine[1]).update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert release(access=owner) == 1
-    assert [one.task_id for one in holdings(project)] == mine[:1]
-
-
-def test_only_who_steers_may_release(ann, eve):
-    for who in (ann, eve):
-        with pytest.raises(ForbiddenError):
-            release(access=who, user_id=ann.user.pk)
-
-
-def test_a_task_of_another_project_is_not_released(owner, ann, cast):
-    (mine, _) = ids(next_tasks(access=ann, count=2))
-    other = Project.objects.create(name="Other")
-    Membership.objects.create(project=other, user=cast.owner, role=Role.OWNER)
-    assert release(access=entry(other, cast.owner), task_ids=[mine]) == 0
-
-
-def test_a_paused_person_gets_nothing_but_what_they_hold_is_taken(project, ann):
-    task = take(ann)
-    Membership.objects.filter(user=ann.user).update(
-        paused_at=timezone.now(), pause_reason="Too many mistakes."
-    )
-    me = entry(project, ann.user)
-    assert (me.paused_at is not None, me.pause_reason) == (True, "Too many mistakes.")
-    assert ids(next_tasks(access=me, count=9)) == []
-    assert send(me, answer(me, task.pk)) == ["accepted"]
-
-
 # --- sent back -----------------------------------------------------------------------------------
 
 
@@ -397,100 +276,6 @@ def test_gold_that_somebody_skips_is_judged_by_nothing(ann, gold, kind, state):
 
 def test_gold_of_somebody_else_is_not_given(ben, gold):
     assert gold.pk not in ids(next_tasks(access=ben, count=9))
-
-
-# --- excluded ------------------------------------------------------------------------------------
-
-
-def test_an_excluded_image_is_asked_no_more_and_its_batch_closes(owner, ann, project):
-    task, other = ids(next_tasks(access=ann, count=2))
-    send(ann, answer(ann, other))
-    found = exclude(access=owner, task_id=task, reason="  a black\n picture ")
-    assert found.reason == "a black picture"
-    batch = LabelBatch.objects.get()
-    assert (batch.state, batch.remaining) == ("done", 0)
-    counter = ProjectCounter.objects.get(project=project)
-    assert (counter.residual, counter.excluded) == (1, 1)
-    assert heartbeat(access=ann, holding=[task]) == [task]
-
-
-def test_an_answer_that_comes_after_the_exclusion_is_kept_as_an_extra_vote(owner, ann):
-    task = take(ann)
-    exclude(access=owner, task_id=task.pk)
-    assert send(ann, answer(ann, task.pk)) == ["extra"]
-    assert not Label.objects.exists()
-
-
-def test_an_image_with_a_label_can_be_excluded(owner, ann, project):
-    task = take(ann)
-    send(ann, answer(ann, task.pk))
-    exclude(access=owner, image_id=task.image_id)
-    assert not Label.objects.exists()
-    counter = ProjectCounter.objects.get(project=project)
-    assert (counter.residual, counter.excluded) == (0, 1)
-    assert counter.label_spend == project.price_per_label  # the answer stays paid
-    assert LabelBatch.objects.get().remaining == 1
-
-
-def test_nobody_brings_an_excluded_image_back(project, ann, ben, owner):
-    Project.objects.filter(pk=project.pk).update(overlap=2, overlap_max=4)
-    Task.objects.update(wanted=2)
-    LabelBatch.objects.update(remaining=4, size=4)
-    me, other = entry(project, ann.user), entry(project, ben.user)
-    task = take(me)
-    send(me, answer(me, task.pk))
-    Task.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    for held in next_tasks(access=other, count=9).held:
-        if held.image_id == task.image_id:
-            send(other, answer(other, held.task_id))
-    assert Label.objects.get().votes == 2
-    exclude(access=owner, image_id=task.image_id)
-    assert send(me, answer(me, task.pk, "withdrawn")) == ["conflict"]
-    assert send(me, answer(me, task.pk, **{"class": 0})) == ["corrected"]  # they differ now
-    assert not Task.objects.filter(image_id=task.image_id).exclude(state="done").exists()
-    assert not Label.objects.exists()
-    assert LabelBatch.objects.get().remaining == 2
-
-
-def test_to_exclude_twice_changes_nothing_more(owner, ann):
-    task = take(ann)
-    first = exclude(access=owner, task_id=task.pk, reason="a")
-    assert exclude(access=owner, task_id=task.pk, reason="b") == first
-    assert Exclusion.objects.get().reason == "a"
-    assert LabelBatch.objects.get().remaining == 1
-
-
-def test_only_reviewers_exclude_and_only_in_their_project(owner, ann, eve, project, cast):
-    task = take(ann)
-    with pytest.raises(ForbiddenError):
-        exclude(access=ann, task_id=task.pk)
-    other = Project.objects.create(name="Other")
-    Membership.objects.create(project=other, user=cast.owner, role=Role.OWNER)
-    for wrong in ({"task_id": task.pk}, {"image_id": task.image_id}, {}):
-        with pytest.raises(NotFoundError):
-            exclude(access=entry(other, cast.owner), **wrong)
-    exclude(access=eve, task_id=task.pk)
-
-
-def test_what_the_machine_labelled_is_not_excluded(owner, images, project):
-    Label.objects.create(
-        image=images[7], project=project, seq=7, class_index=0, source="machine", purpose="machine"
-    )
-    with pytest.raises(ConflictError):
-        exclude(access=owner, image_id=images[7].pk)
-
-
-def test_an_image_of_an_audit_that_was_judged_is_not_excluded(owner, project, images, cast):
-    batch = open_batch(project, images[5:6], "audit")
-    Task.objects.exclude(batch=batch).update(state="done")
-    me = entry(project, cast.annotator)
-    send(me, answer(me, take(me).pk))
-    with pytest.raises(ConflictError):
-        exclude(access=owner, image_id=images[5].pk)
-    TrainItem.objects.create(run=batch.run, image=images[5], seq=5, iteration=2)
-    ProjectCounter.objects.update(train=1, audit=0)  # as when it joined B
-    exclude(access=owner, image_id=images[5].pk)
-    assert ProjectCounter.objects.get(project=project).train == 0
 
 
 def test_a_class_that_was_removed_while_it_was_on_screen_is_named(ann, project):

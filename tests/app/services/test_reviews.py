@@ -1,12 +1,10 @@
-"""The reviewers' queue: who gets what, what a decision changes, what it costs."""
+"""What a reviewer's decision changes, and what it costs."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.utils import timezone
 
 from labelapp.errors import (
     ConflictError,
@@ -19,7 +17,6 @@ from labelapp.management.doctor_data import counter_problems
 from labelapp.models import (
     Answer,
     AuditLog,
-    Event,
     Exclusion,
     Label,
     LabelBatch,
@@ -29,11 +26,11 @@ from labelapp.models import (
     Review,
     Task,
 )
-from labelapp.selectors import reviews as found_reviews
-from labelapp.services import labelling, pauses, questions, review_samples, reviews
+from labelapp.services import labelling, pauses, reviews
 from labelapp.services.review_decisions import Decision, decide
 from tests.app.conftest import open_batch
 from tests.app.services.labelling_help import answer, entry
+from tests.app.services.review_help import asked, labelled, passed_on
 
 pytestmark = pytest.mark.django_db
 
@@ -41,32 +38,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def batch(project, images) -> LabelBatch:
     return open_batch(project, images, "residual")
-
-
-def labelled(who, count: int = 1, index: int = 1) -> list[int]:
-    """Let this person label the next images; return the images' ids."""
-    held = labelling.next_tasks(access=who, count=count).held
-    given = [answer(who, task.task_id, **{"class": index}) for task in held]
-    labelling.submit(access=who, answers=given)
-    return [task.image_id for task in held]
-
-
-def asked(who, image_id: int, reason: str = "disagreement", person=None) -> Review:
-    questions.ask(
-        project_id=who.project.pk,
-        image_id=image_id,
-        reason=reason,
-        task_id=None,
-        person_id=person,
-    )
-    return Review.objects.latest("pk")
-
-
-def passed_on(who, kind: str = "unsure") -> Review:
-    """Let this person say that they cannot tell; return the question."""
-    task = labelling.next_tasks(access=who, count=1).held[0]
-    labelling.submit(access=who, answers=[answer(who, task.task_id, kind)])
-    return Review.objects.latest("pk")
 
 
 def sound(project) -> None:
@@ -300,123 +271,3 @@ def test_what_was_passed_on_and_is_taken_back_waits_for_experts(ann, boss):
     decide(access=boss, review_id=review.pk, decision=Decision("send_back", note="x"))
     reviews.recall(access=boss, task_id=review.task_id)
     assert Task.objects.get(pk=review.task_id).state == "expert"
-
-
-# --- the queue -----------------------------------------------------------------------------------
-
-
-def test_two_reviewers_get_different_images(ann, boss, cast, project):
-    for image in labelled(ann, 4):
-        asked(ann, image)
-    owner = entry(project, cast.owner)
-    mine = {r.pk for r in reviews.hold(access=boss, count=2)}
-    theirs = {r.pk for r in reviews.hold(access=owner, count=4)}
-    assert len(mine) == len(theirs) == 2
-    assert not mine & theirs
-
-
-def test_what_a_reviewer_left_lying_is_given_again(ann, boss, cast, project):
-    asked(ann, labelled(ann)[0])
-    reviews.hold(access=boss)
-    Review.objects.update(held_until=timezone.now() - timedelta(seconds=1))
-    assert len(reviews.hold(access=entry(project, cast.owner))) == 1
-
-
-def test_the_queue_can_be_narrowed_to_a_reason(ann, boss):
-    first, second = labelled(ann, 2)
-    asked(ann, first)
-    asked(ann, second, "sample")
-    assert [r.reason for r in reviews.hold(access=boss, reason="sample", count=5)] == ["sample"]
-    with pytest.raises(InvalidInputError):
-        reviews.hold(access=boss, reason="nonsense")
-
-
-def test_ones_own_answers_come_last(boss, ann):
-    first, second = labelled(boss, 2)
-    asked(ann, first, person=boss.user.pk)
-    asked(ann, second, person=ann.user.pk)
-    assert reviews.hold(access=boss)[0].image_id == second
-
-
-def test_what_is_held_is_not_given_twice(ann, boss):
-    for image in labelled(ann, 2):
-        asked(ann, image)
-    first = reviews.hold(access=boss)[0]
-    assert reviews.hold(access=boss, holding=[first.pk])[0].pk != first.pk
-
-
-def test_votes_are_shown_except_where_fresh_eyes_are_wanted(ann, boss, project):
-    first, second = labelled(ann, 2)
-    open_question, sample = asked(ann, first), asked(ann, second, "sample")
-    shown, hidden = found_reviews.describe(project, [open_question, sample])
-    assert (shown["label"], shown["votes"][0]["name"]) == (1, "Ann")
-    assert (hidden["label"], hidden["votes"], hidden["hidden"]) == (None, [], True)
-    assert found_reviews.describe(project, [sample], blind=False)[0]["label"] == 1
-
-
-def test_who_fills_a_slot_does_not_see_the_other_votes(ann, boss, project):
-    shown = found_reviews.describe(project, [passed_on(ann)], blind=False)[0]
-    assert shown["votes"] == []
-
-
-# --- random samples ------------------------------------------------------------------------------
-
-
-def test_a_sample_is_the_beginning_of_one_order_and_grows(ann, boss, project):
-    labelled(ann, 12)
-    assert review_samples.draw(access=boss, kind="labels", size=5).added == 5
-    first = set(Review.objects.values_list("image_id", flat=True))
-    again = review_samples.draw(access=boss, kind="labels", size=5)
-    assert (again.size, again.added) == (5, 0)
-    grown = review_samples.draw(access=boss, kind="labels", size=8)
-    assert (grown.size, grown.population, grown.added) == (8, 12, 3)
-    assert first < set(Review.objects.values_list("image_id", flat=True))
-    keys = [
-        found_reviews.sample_key(project, seq)
-        for seq in Review.objects.order_by("pk").values_list("image__seq", flat=True)
-    ]
-    assert keys == sorted(keys)
-    assert Event.objects.filter(type="review.drawn").count() == 2
-
-
-def test_a_sample_of_the_test_set_takes_marked_images_only(ann, boss, project, images):
-    labelled(ann, 12)
-    run = LabelBatch.objects.get().run
-    for image in images[:6]:
-        run.test_marks.create(image=image, seq=image.seq)
-    assert review_samples.draw(access=boss, kind="test", size=4).population == 6
-    assert set(Review.objects.values_list("image__seq", flat=True)) <= set(range(6))
-
-
-def test_labels_that_came_in_before_the_last_one_drawn_join_the_sample(ann, boss, project):
-    labelled(ann, 6)
-    review_samples.draw(access=boss, kind="labels", size=6)
-    labelled(ann, 10)
-    drawn = review_samples.draw(access=boss, kind="labels", size=1)
-    sampled = set(Review.objects.values_list("image__seq", flat=True))
-    last = max(found_reviews.sample_key(project, seq) for seq in sampled)
-    inside = {
-        seq
-        for seq in Label.objects.values_list("seq", flat=True)
-        if found_reviews.sample_key(project, seq) <= last
-    }
-    assert sampled == inside
-    assert drawn.size == len(sampled)
-
-
-def test_the_size_follows_the_width_that_is_wanted(ann, boss):
-    labelled(ann, 12)
-    assert review_samples.size_for(access=boss, kind="labels", half_width=0.01) == 12
-    assert review_samples.size_for(access=boss, kind="test", half_width=0.01) == 0
-
-
-@pytest.mark.parametrize(("kind", "size"), [("labels", 0), ("labels", 10**9), ("all", 5)])
-def test_nonsense_is_no_sample(boss, kind, size):
-    with pytest.raises(InvalidInputError):
-        review_samples.draw(access=boss, kind=kind, size=size)
-
-
-def test_people_who_only_review_draw_no_samples(cast, project, batch):
-    Membership.objects.filter(user=cast.annotator).update(role="reviewer")
-    with pytest.raises(ForbiddenError):
-        review_samples.draw(access=entry(project, cast.annotator), kind="labels", size=1)

@@ -9,8 +9,9 @@ from labelapp.models import QueueCursor, Review, Task, User
 from labelapp.services import accounts, exclusions, questions
 from labelapp.services.labelling import next_tasks
 from labelapp.services.review_decisions import Decision, decide
+from tests.app.services.ahead_help import answered, closed, counts, joined, opened
 from tests.app.services.labelling_help import answer, entry
-from tests.app.services.test_ahead import answered, closed, counts, joined, opened, run, twice
+from tests.app.services.test_ahead_join import run, twice
 from tests.app.services.test_labelling_answers import send
 from tests.app.services.test_labelling_overlap import Crowd
 

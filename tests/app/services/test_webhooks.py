@@ -258,6 +258,52 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch):
         webhook_http.post("https://rebound.example.org/", b"{}", {})
 
 
+@pytest.fixture
+def stuck(monkeypatch):
+    """A resolver that does not answer before the test ends."""
+    over, asked = threading.Event(), []
+
+    def look(host, *_args, **_named):
+        asked.append(host)
+        over.wait(30)
+        return [(0, 0, 0, "", ("93.184.216.34", 80))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    monkeypatch.setattr(socket, "create_connection", None)
+    yield asked
+    over.set()
+
+
+def test_a_name_that_is_resolved_too_slowly_is_a_failed_attempt(stuck, hook, monkeypatch):
+    monkeypatch.setattr(webhook_sending, "TIMEOUT", 0.2)
+    Webhook.objects.filter(pk=hook.pk).update(url="https://slow.example.org/")
+    delivery = Delivery.objects.create(webhook=hook, key="k", kind="test", body="{}")
+    began = time.monotonic()
+    assert webhook_sending.send_due(hook.pk) == 1
+    assert time.monotonic() - began < 5
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts, delivery.error) == ("waiting", 1, "timeout|")
+    assert delivery.next_try > timezone.now()
+    assert stuck == ["slow.example.org"]
+
+
+def test_names_that_are_never_resolved_do_not_pile_up(stuck, monkeypatch):
+    monkeypatch.setattr(webhook_http, "_lookups", threading.BoundedSemaphore(2))
+    for number in range(4):
+        with pytest.raises(webhook_http.SendError, match="timeout"):
+            webhook_http.post(f"https://{number}.example.org/", b"{}", {}, seconds=0.1)
+    assert len(stuck) == 2
+
+
+def test_a_name_that_does_not_exist_is_said_so(monkeypatch):
+    def unknown(*_args, **_named):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(webhook_http.SendError, match=r"name\|gone\.example\.org"):
+        webhook_http.post("https://gone.example.org/", b"{}", {})
+
+
 def test_public_addresses_and_allowed_ones_pass(settings):
     settings.WEBHOOK_ALLOW = ["10.1.0.0/16", "hooks.internal"]
     may = [("a.example", "93.184.216.34"), ("b", "10.1.2.3"), ("hooks.internal", "192.168.1.1")]

@@ -1,13 +1,15 @@
 """A stand-in for `python -m mcal_engine fit FOLDER` that starts at once.
 
 It "trains" class means of the images' brightness. `behave.txt` beside JOB_FOLDER's run folder (or
-in any parent) changes what it does: fail, die, hang, wrong_shape, or `fail ARCH` for one network only.
+in any parent) changes what it does: fail, die, hang, wrong_shape, lose_member (of an ensemble), or
+`fail ARCH` for one network only.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sys
 import threading
@@ -37,9 +39,31 @@ def main(folder: Path) -> int:
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     text = f"model {request['arch']} {request['seed']} {len(arrays['pred'])}"
-    (folder / "model.pt").write_bytes(text.encode())
-    _write(folder / "result.json", _result(folder, arrays))
+    members = _members(request["arch"])
+    if members > 1:
+        _keep_members(folder, members, text)
+    else:
+        (folder / "model.pt").write_bytes(text.encode())
+    if behaviour == "lose_member":
+        (folder / "members" / "001.pt").unlink()
+    told = _result(folder, arrays)
+    _write(folder / "result.json", told | ({"members": members} if members > 1 else {}))
     return 0
+
+
+def _members(arch: str) -> int:
+    """E of a candidate's name: cnn_small+checkpoints=3+seeds=2 has 6 members."""
+    return math.prod(int(part.partition("=")[2]) for part in arch.split("+") if "=" in part)
+
+
+def _keep_members(folder: Path, count: int, text: str) -> None:
+    (folder / "members").mkdir()
+    lines = []
+    for number in range(count):
+        content = f"{text}, member {number}".encode()
+        (folder / "members" / f"{number:03d}.pt").write_bytes(content)
+        lines.append(f"{hashlib.sha256(content).hexdigest()}  members/{number:03d}.pt\n")
+    (folder / "members.sha256").write_text("".join(lines))
 
 
 def _score(folder: Path, request: dict) -> dict[str, np.ndarray]:
@@ -58,6 +82,9 @@ def _score(folder: Path, request: dict) -> dict[str, np.ndarray]:
         "least": (1.0 - ordered[:, -1]).astype(np.float32),
         "entropy": -(share * np.log(share)).sum(axis=1).astype(np.float32),
     }
+    if _members(request["arch"]) > 1:
+        arrays["mutual"] = arrays["entropy"] / 2
+        arrays["variation"] = np.zeros(len(images), dtype=np.float32)
     if request["display"]:
         arrays["probs"] = share.astype(np.float16)
     if request["display"] or request["features"]:
@@ -76,7 +103,7 @@ def _result(folder: Path, arrays: dict[str, np.ndarray]) -> dict:
         "score_seconds": 0.5,
         "samples_shown": 1000,
         "steps": 10,
-        "model_sha256": sha("model.pt"),
+        "model_sha256": sha("model.pt" if (folder / "model.pt").exists() else "members.sha256"),
         "device": "cpu",
         "device_kind": "cpu",
         **{f"{name}_sha256": sha(f"{name}.npy") for name in arrays},

@@ -53,7 +53,7 @@ class Crowd:
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory) -> Crowd:
     folder = tmp_path_factory.mktemp("crowd") / "var"
-    (folder / "static").mkdir(parents=True)
+    folder.mkdir(parents=True)
     made = subprocess.run(
         [sys.executable, "-m", "tests.app.tasks.crowd", str(IMAGES)],
         cwd=ROOT,

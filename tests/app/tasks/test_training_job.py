@@ -79,6 +79,21 @@ def test_the_request_names_seed_and_architecture_of_the_engine(training, ready):
     assert request["flip"] is True
 
 
+@pytest.mark.parametrize(("folder", "allowed"), [("", False), ("/srv/weights", True)])
+def test_the_request_says_where_weights_come_from_and_features_stay(
+    training, ready, settings, folder, allowed
+):
+    settings.WEIGHTS_DIR, settings.ALLOW_WEIGHT_DOWNLOAD = folder, allowed
+    attempt = service.prepare(ready.run, queue.claim(training.pk), Path("pool.npy"), "cnn_small")
+    asked = json.loads((attempt.folder / "request.json").read_text())["pretrained"]
+    assert asked == {
+        "weights": folder or None,
+        "download": allowed,
+        "features": str(Path(settings.JOBS_ROOT) / ready.public_id / "features"),
+        "features_gib": 8.0,
+    }
+
+
 def test_a_corrected_label_is_used_by_the_next_training(training, ready):
     item = TrainItem.objects.filter(run=ready.run).order_by("seq").first()
     wrong = (driving.true_class(item.seq) + 1) % 3

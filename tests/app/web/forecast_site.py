@@ -1,6 +1,7 @@
 """A site whose project has a forecast, a test set image by image, and money; more on request.
 
-`python -m tests.app.web.forecast_site PID` fills it, with `spend` it books one more label.
+`python -m tests.app.web.forecast_site PID` fills it, with `spend` it books one more label,
+with `archive` the project gets another name and is archived.
 """
 
 from __future__ import annotations
@@ -31,7 +32,14 @@ def main(public_id: str, what: str = "") -> None:
     from tests.app import dashboard_data, what_if_data  # noqa: PLC0415
 
     project = models.Project.objects.get(public_id=public_id)
+    if what == "archive":
+        models.Project.objects.filter(pk=project.pk).update(
+            name="Other & more", archived_at=project.created
+        )
+        dashboard_data.say(project, "project.archived")
+        return
     if what != "spend":
+        models.Project.objects.filter(pk=project.pk).update(name="Shapes", archived_at=None)
         models.Run.objects.filter(project=project).delete()
         run = what_if_data.run(project)
         models.Membership.objects.filter(user__email="ann@example.org").update(role="viewer")

@@ -79,7 +79,7 @@ def environment(folder: Path) -> dict[str, str]:
 @contextmanager
 def running_site(folder: Path, *options: str):
     """Make the project, start the server, and stop it at the end."""
-    (folder / "static").mkdir(parents=True)
+    folder.mkdir(parents=True)
     made = subprocess.run(
         [sys.executable, "-m", "tests.app.web.labelling_site", "make", *options],
         cwd=ROOT,

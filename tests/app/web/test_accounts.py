@@ -54,6 +54,10 @@ def test_people_sign_in_with_their_address_in_any_case(cast):
     assert client.get("/").status_code == 200
 
 
+def test_an_address_is_called_e_mail_here_too(db):
+    assert ">E-mail</label>" in Client().get("/accounts/login/").text
+
+
 def test_a_wrong_password_is_refused_and_said(cast):
     answer = sign_in_form(Client(), "owner@example.org", "wrong")
     assert answer.status_code == 200

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labelapp.models import DaysClosed, Membership, Project, User
+from labelapp.selectors import annotators
 from labelapp.services.days import close_days
 from tests.app.web.fetching import fetch
 from tests.app.work_world import World
@@ -25,6 +26,7 @@ def noon(monkeypatch):
     """Noon of today (UTC), and that is what time it is: nothing happens around midnight."""
     moment = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0)
     monkeypatch.setattr(timezone, "now", lambda: moment)
+    monkeypatch.setattr(annotators, "SLOW", 1e9)  # a busy machine remembers nothing either
     return moment
 
 
@@ -64,6 +66,24 @@ def test_the_page_adds_closed_days_and_today(boss, project, cast):
     assert [day for day, _words in page.context["days"]][-1] == page.context["days"][-1][0]
     assert boss.get(url(project), {"days": "all"}).context["total"].answers == "8"
     assert boss.get(url(project), {"days": "7"}).context["total"].answers == "7"
+
+
+def test_what_took_long_is_kept_for_a_while_and_the_page_says_so(
+    boss, project, cast, world, monkeypatch, noon
+):
+    clock = iter(range(0, 1000, 2))  # every look at the clock is two seconds later
+    monkeypatch.setattr(annotators, "SLOW", 0.1)
+    monkeypatch.setattr(annotators.time, "monotonic", lambda: next(clock))
+    first = boss.get(url(project))
+    assert first.context["at"] is None
+    world.say(cast.annotator, 7, 0, created=noon - timedelta(minutes=1))
+    kept = boss.get(url(project))
+    assert kept.context["at"] == noon
+    assert rows(kept)["Ann"] == rows(first)["Ann"]
+    monkeypatch.setattr(annotators.time, "monotonic", lambda: 5000)
+    anew = boss.get(url(project))
+    assert anew.context["at"] is None
+    assert rows(anew)["Ann"].answers == "6"
 
 
 def test_the_page_takes_few_queries(boss, project, django_assert_max_num_queries):

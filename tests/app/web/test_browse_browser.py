@@ -67,6 +67,18 @@ def test_the_grid_goes_on_by_itself_and_filters_are_links(visit):
     expect(page.locator(".chip")).to_have_count(0)
 
 
+def test_a_view_for_everybody_is_kept_from_the_menu(visit):
+    page = visit("ben", "browse/?source=human&label=1")
+    page.locator(".browse-views > summary").click()
+    page.fill("#v-new", "Squares")
+    page.locator("#v-shared").check()  # stays on the page: it belongs to the menu's own form
+    page.locator("button[form=view-new]").click()
+    page.locator(".browse-views > summary").click()
+    expect(page.locator(".browse-view")).to_contain_text(["Squares"])
+    expect(page.locator(".browse-view")).to_contain_text(["shared"])
+    assert "label=1" in page.url
+
+
 def test_likely_errors_are_decided_by_one_key(visit, site):
     page = visit("ben", "errors/")
     expect(page.locator(".issue")).to_have_count(3)

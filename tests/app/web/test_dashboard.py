@@ -14,13 +14,24 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from labelapp import engine_what_if
 from labelapp.errors import ConflictError, TooFewImagesError
 from labelapp.live.fragments import FRAGMENTS, render
-from labelapp.models import LabelClass, Membership, Project, ProjectCounter, Run, WorkDay
+from labelapp.models import (
+    LabelClass,
+    LedgerEntry,
+    Membership,
+    Project,
+    ProjectCounter,
+    Run,
+    SteeringAction,
+    WorkDay,
+)
 from labelapp.selectors import dashboard, dashboard_ledger, dashboard_people
 from labelapp.selectors.dashboard import overview
 from labelapp.selectors.dashboard_export import TABLES
 from tests.app import dashboard_data as data
+from tests.app import what_if_data
 from tests.app.conftest import add_images
 
 GETS = ["project", "dashboard_json"]
@@ -137,6 +148,32 @@ def test_the_first_look_takes_at_most_twelve_statements(manager, project, state)
         manager.get(address(project))
     told = [query["sql"] for query in queries if not query["sql"].startswith("SAVEPOINT")]
     assert len(told) <= 12, "\n".join(sql[:150] for sql in told)
+
+
+def test_a_look_at_a_run_that_was_changed_and_stopped_takes_no_more(manager, project, cast):
+    """The plan is made anew from the engine's state, and who asked is read: one statement each."""
+    state = what_if_data.saved(5)
+    run = what_if_data.run(project, state)
+    stored = engine_what_if.planned_after(state)
+    stored["made_with"]["config"] |= {"classes": 2, "seed": 99}
+    run.iterations.filter(number=5).update(plan=stored)
+    Run.objects.filter(pk=run.pk).update(wish="stop")
+    SteeringAction.objects.create(project=project, user=cast.owner, action="stop", spent=0)
+    spent = ProjectCounter.objects.get(project=project)
+    for what, amount in {"train": spent.label_spend, "compute": spent.compute_spend}.items():
+        line = {"quantity": 1, "unit_price": amount, "amount": amount}
+        LedgerEntry.objects.create(project=project, key=what, purpose=what, **line)
+    manager.get(address(project))
+    dashboard._KNOWN.clear()
+    dashboard_ledger._TOTALS.clear()
+    dashboard_people.forget_pace()
+    engine_what_if.forget()
+    with CaptureQueriesContext(connection) as queries:
+        page = manager.get(address(project)).content.decode()
+    assert "The classes changed after the last training." in page
+    assert "Total after the stop" in page
+    told = [query["sql"] for query in queries if not query["sql"].startswith("SAVEPOINT")]
+    assert len(told) <= 12, "\n".join(sql[:120] for sql in told)
 
 
 def test_a_viewer_sees_the_overview_and_no_button_to_steer(sign_in, cast, project, running):

@@ -26,11 +26,11 @@ OTHERS = [
     *["forecast_mistakes", "forecast_ledger_csv", "forecast_classes_csv"],
 ]
 PROFILE = {
-    "seq": [1, 2, 3, 4],
-    "label": [0, 0, 1, 2],
-    "pred": [0, 1, 1, 2],
-    "margin": [0.9, 0.2, 0.8, 0.7],
-    "confidence": [0.95, 0.55, 0.9, 0.85],
+    "seq": list(range(1, 21)),
+    "label": [0, 0, 1, 2] * 5,
+    "pred": [0, 1, 1, 2] * 5,
+    "margin": [0.9, 0.2, 0.8, 0.7] * 5,
+    "confidence": [0.95, 0.55, 0.9, 0.85] * 5,
 }
 
 
@@ -89,10 +89,12 @@ def test_the_sentences_say_this_projects_numbers(run, viewer, project):
     said = text_of(viewer.get(address(project, "project_forecast")))
     assert "37 of 438 test images wrong (8.4 %)" in said
     assert "$159.78 in all (80 % sure: $148.23 to $181.83)" in said
-    assert "Stopping now would cost $160.66, people alone $400.00." in said
+    assert (
+        "Stopping now would cost $160.67, people alone $400.00." in said
+    )  # with one more training
     machine = text_of(viewer.get(address(project, "forecast_machine")))
     assert (
-        "\u201ccircle\u201d, 1 of 2 test images, 1 of them taken for \u201csquare\u201d" in machine
+        "\u201ccircle\u201d, 5 of 10 test images, 5 of them taken for \u201csquare\u201d" in machine
     )
     money = text_of(viewer.get(address(project, "forecast_ledger")))
     assert "$61.26 spent" in money

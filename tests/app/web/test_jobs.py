@@ -11,6 +11,8 @@ from django.utils import timezone
 from labelapp import queue
 from labelapp.models import AuditLog, Export, Job, JobLine, Membership, Run, User, WorkerBeat
 from labelapp.queue import JobControl
+from labelapp.selectors import job_list
+from labelapp.selectors.projects import access
 from tests.app.conftest import open_batch
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +86,33 @@ def test_history_goes_on_by_key(project, boss):
     rest = boss.get(url(project), {"before": made[5].pk, "kind": "people"}).content.decode()
     assert f'id="job-ended-{made[4].pk}"' in rest
     assert boss.get(url(project), {"before": "x"}).status_code == 400
+
+
+def test_what_ended_last_stands_first_and_pages_go_on_there(project, cast, monkeypatch):
+    monkeypatch.setattr(job_list, "PAGE", 2)
+    now = timezone.now()
+    ended = {}
+    for name, minutes in [("c", 1), ("a", 30), ("d", 0), ("b", 7), ("e", 7)]:
+        job = make(project, "people", "done")
+        Job.objects.filter(pk=job.pk).update(finished=now - timedelta(minutes=minutes))
+        ended[name] = job.pk
+    make(project, "people", "running", heartbeat=now)
+    scope, seen, before = job_list.Scope(access(cast.manager, project.public_id)), [], None
+    for _page in range(3):
+        page = job_list.job_page(scope, before=before)
+        seen += [row.job.pk for row in page.ended]
+        before = page.older
+    assert seen == [ended[name] for name in "dceba"]
+    assert before is None
+
+
+@pytest.mark.parametrize("kind", ["consensus", "people", "bulk", "issues", "export", "train"])
+def test_whatever_runs_can_be_cancelled_but_a_step_of_the_run_and_a_deletion(project, boss, kind):
+    make(project, kind, "running", heartbeat=timezone.now())
+    for never in ("advance", "delete"):
+        make(project, never, "running", heartbeat=timezone.now())
+    text = boss.get(url(project)).content.decode()
+    assert text.count('form="cancel-form"') == 1
 
 
 def test_a_log_is_opened_for_those_who_steer_only(project, boss, viewer):

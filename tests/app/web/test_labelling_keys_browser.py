@@ -8,6 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.app.web.hands import dispatch, pinch, swipe
 from tests.app.web.labelling_pages import (
     all_requests_done,
     all_saved,
@@ -43,13 +44,6 @@ def own_keys(site):
 def own(site) -> dict[str, dict[str, str]]:
     """Return Ann's own keys as the server has them."""
     return json.loads(site.ask("SELECT key_map FROM labelapp_user WHERE email LIKE 'ann%'")[0][0])
-
-
-def dispatch(page, **event) -> None:
-    """Send a key press that no real keyboard here can make."""
-    made = {"bubbles": True, "cancelable": True, **event}
-    page.wait_for_timeout(90)
-    page.evaluate("(e) => document.body.dispatchEvent(new KeyboardEvent('keydown', e))", made)
 
 
 @pytest.mark.parametrize(
@@ -360,21 +354,6 @@ def test_a_paused_person_is_told_why(visit, site):
     shown(page)
 
 
-def swipe(page, dx: int, dy: int) -> None:
-    """Move one finger across the picture."""
-    box = page.locator("#stage").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    touch = page.context.new_cdp_session(page)
-    page.wait_for_timeout(90)
-    touch.send(
-        "Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]}
-    )
-    for part in range(1, 5):
-        point = {"x": x + dx * part / 4, "y": y + dy * part / 4}
-        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-
 def test_swipes_answer(visit):
     page = visit(**PHONE)
     with_tasks(page, top=[2, 0])
@@ -404,18 +383,7 @@ def test_a_short_swipe_and_a_swipe_without_a_guess_answer_nothing(visit):
 def test_two_fingers_zoom(visit):
     page = visit(**PHONE)
     shown(page)
-    box = page.locator("#stage").bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    touch = page.context.new_cdp_session(page)
-
-    def fingers(kind: str, gap: float) -> None:
-        points = [{"x": x - gap, "y": y, "id": 1}, {"x": x + gap, "y": y, "id": 2}]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
-    fingers("touchStart", 30)
-    for gap in (40, 50, 60):
-        fingers("touchMove", gap)
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    pinch(page, 30, 40, 50, 60)
     scale = page.evaluate(
         "/scale\\((.+?)\\)/.exec(document.querySelector('#frame canvas').style.transform)[1]"
     )

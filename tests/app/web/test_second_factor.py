@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from labelapp.models import AuditLog, User
 from labelapp.rights import Right
+from labelapp.selectors import audit_log
 from labelapp.selectors.sessions import access_by_session
 from tests.app.conftest import PASSWORD
 
@@ -57,7 +58,8 @@ def signed_in(client: Client) -> bool:
 def test_signing_in_takes_the_password_and_a_code(cast, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         secret, codes = set_up(cast.owner.email)
-    assert list(AuditLog.objects.values_list("action", flat=True)) == ["second_factor.on"]
+    told = AuditLog.objects.order_by("pk").values_list("action", flat=True)
+    assert list(told) == ["sign_in.done", "second_factor.on"]
     assert secret not in str(Authenticator.objects.values_list("data"))
     client = enter(cast.owner.email)
     assert not signed_in(client)
@@ -124,3 +126,35 @@ def test_where_everybody_needs_one_nothing_opens_before(cast, project, settings,
     set_up(cast.annotator.email)
     assert client.get("/me/").status_code == 200
     assert access_by_session(key, project.public_id, Right.LABEL) is not None
+
+
+def test_the_log_tells_who_signed_in_and_what_was_refused(cast, django_capture_on_commit_callbacks):
+    secret, _codes = set_up(cast.owner.email)
+    Client().post("/accounts/login/", {"login": cast.owner.email, "password": "wrong"})
+    Client().post("/accounts/login/", {"login": "nobody@x.org", "password": "my password"})
+    client = enter(cast.owner.email)
+    client.post("/accounts/2fa/authenticate/", {"code": "000000"})
+    assert not signed_in(client)
+    told = AuditLog.objects.filter(action__startswith="sign_in.").order_by("pk")
+    first = told.count() - 3
+    rows = [(row.action, row.user, row.target, row.after["by"]) for row in told[first:]]
+    assert rows == [
+        ("sign_in.refused", None, cast.owner.email, "password"),
+        ("sign_in.refused", None, "", "password"),  # no address that is nobody's
+        ("sign_in.refused", None, cast.owner.email, "code"),
+    ]
+    client.post("/accounts/2fa/authenticate/", {"code": code(secret, 1)})
+    assert signed_in(client)
+    last = told.last()
+    assert (last.action, last.user, last.project) == ("sign_in.done", cast.owner, None)
+    assert last.after["by"] == ["password", "code"]
+    assert audit_log.line(last).words == "signed in"
+
+
+def test_the_log_tells_of_a_new_password(cast, sign_in):
+    client = sign_in(cast.owner)
+    new = "another horse battery"
+    form = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    client.post("/accounts/password/change/", form)
+    row = AuditLog.objects.get(action="password.changed")
+    assert (row.user, row.target, row.project) == (cast.owner, cast.owner.email, None)

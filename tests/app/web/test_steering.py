@@ -6,7 +6,7 @@ import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
-from labelapp.models import AuditLog, Membership, Run, SteeringAction, User
+from labelapp.models import AuditLog, Job, Membership, Run, SteeringAction, User
 from labelapp.rights import RIGHTS, Right
 from tests.app import dashboard_data
 
@@ -67,6 +67,24 @@ def test_each_action_says_its_money_before_it_is_taken(
     assert f'name="version" value="{going.version}"' in text
 
 
+def test_pause_and_go_on_stay_on_the_page(boss, page, project, going):
+    text = boss.get(page).content.decode()
+    assert f'name="next" value="{page}"' in text
+    assert boss.post(url("run_pause", project), {"next": page}).url == page
+    project.refresh_from_db()
+    assert project.status == "paused"
+    assert b"Go on" in boss.get(page).content
+
+
+@pytest.mark.parametrize(
+    "there",
+    ["https://bad.example/", "//bad.example/", "/\\bad.example", "javascript:alert(1)", "x"],
+)
+def test_a_pause_leads_to_no_other_server(there, boss, project, going):
+    sent = {"next": there}
+    assert boss.post(url("run_pause", project), sent).url == url("project", project)
+
+
 def test_a_stale_page_changes_nothing_and_is_shown_again(boss, page, project, going):
     Run.objects.update(version=7)
     answer = boss.post(url("steer_ask", project), {"what": "stop", "version": "0"})
@@ -99,3 +117,47 @@ def test_the_methods_form_complains_beside_its_fields(boss, project, going):
     answer = boss.post(url("steer_methods", project), sent)
     assert answer.status_code == 400
     assert not SteeringAction.objects.exists()
+
+
+def test_a_step_that_the_worker_does_shows_how_far_it_is(boss, page, project, going):
+    job = Job.objects.create(
+        kind="steer",
+        key=f"steer:{project.pk}",
+        project=project,
+        state="running",
+        progress=0.6,
+        message="Withdrawing the machine's labels",
+        params={"do": "reopen"},
+    )
+    shown = boss.get(page).text
+    assert "A step of steering is being done" in shown
+    assert "Withdrawing the machine&#x27;s labels" in shown
+    asked = boss.get(url("steer_working", project))
+    assert 'value="0.600"' in asked.text
+    assert "HX-Refresh" not in asked.headers
+    sent = {"what": "stop", "version": str(going.version)}
+    answer = boss.post(url("steer_ask", project), sent, follow=True)
+    assert "A step of steering is being done: wait for its end." in answer.text
+    assert not SteeringAction.objects.exists()
+    Job.objects.filter(pk=job.pk).update(
+        state="failed", message="Labels were paid for it since, so it stands."
+    )
+    asked = boss.get(url("steer_working", project))
+    assert asked.headers["HX-Refresh"] == "true"
+    assert "The last step of steering was not done: Labels were paid" in boss.get(page).text
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (0, "as if it had not been asked"),
+        (1, "shorter by 1 image:"),
+        (250, "shorter by 250 images:"),
+    ],
+)
+def test_taken_back_says_what_stays_cut(left, words, boss, project, going, monkeypatch):
+    action = SteeringAction(project=project, action="stop", params={"left": left})
+    monkeypatch.setattr("labelapp.services.steering_jobs.undo", lambda **_asked: action)
+    answer = boss.post(url("steer_undo", project, 1))
+    [message] = get_messages(answer.wsgi_request)
+    assert words in message.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labelapp.models import Delivery, Webhook
+from tests.app.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -28,7 +29,15 @@ def test_a_manager_makes_one_and_sees_its_secret_when_asking(address, cast, sign
     made = client.post(address, {"url": "https://example.org/h", "kinds": ["budget"]})
     assert made.status_code == 302
     assert "whsec_" not in client.get(made.url).content.decode()
-    assert "whsec_" in client.post(f"{made.url}secret/").content.decode()
+    asked = client.post(f"{made.url}secret/")  # a session alone does not see it
+    assert asked.url.startswith("/accounts/reauthenticate/?next=")
+    assert "this shows a secret" in client.get(asked.url).text
+    confirm = {"password": PASSWORD, "next": f"{made.url}secret/"}
+    shown = client.post("/accounts/reauthenticate/", confirm)
+    assert "whsec_" in shown.content.decode()
+    assert "no-store" in shown.headers["Cache-Control"]
+    assert client.get(f"{made.url}secret/").url == made.url  # the page of the answer, loaded again
+    assert "whsec_" in client.post(f"{made.url}secret/").content.decode()  # for five minutes
 
 
 def test_the_log_shows_how_it_went_and_sends_again(address, hook, cast, sign_in):

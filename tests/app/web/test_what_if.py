@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from labelapp import engine_what_if
 from labelapp.models import AuditLog, Event, Membership, Project, ProjectCounter, Run
@@ -59,7 +60,10 @@ def test_the_present_plan_is_the_runs_own_to_the_cent(manager, project, run):
     assert found["changed"] == []
     assert found["now"] == found["asked"]
     assert found["now"]["total"] == plan["c_star"]
-    assert found["now"]["stop_cost"] == plan["stop_now"]
+    last = run.iterations.last().record  # people have labelled since: one more training
+    training = (last["train_seconds"] + last["score_seconds"]) * 3.6 / 3600
+    assert found["now"]["training"] == pytest.approx(training)
+    assert found["now"]["stop_cost"] == pytest.approx(plan["stop_now"] + training)
 
 
 def test_the_answer_says_both_plans_and_the_signed_difference(manager, project, run):
@@ -84,7 +88,7 @@ def test_each_state_of_a_run_has_its_page(manager, project, state, django_assert
         "setup": "The run has not started",
         "seed": "after three trainings",
         1: "needs 2 more trainings",
-        5: "Wrong labels promised at most",
+        5: "at most, to be certified by an audit with 95\xa0% confidence",
         "audit": "Another promise ends this check",
         "residual": "The machine&#x27;s labels are chosen",
     }
@@ -92,6 +96,25 @@ def test_each_state_of_a_run_has_its_page(manager, project, state, django_assert
         page = manager.get(address(project, epsilon=8))
     assert page.status_code == 200
     assert expected[state] in page.content.decode()
+
+
+def test_a_finished_run_says_what_it_came_to_and_leads_to_steer(manager, project, sign_in, cast):
+    Membership.objects.filter(user=cast.second_annotator).update(role="viewer")
+    made = data.run(project, data.last_phase("residual"))
+    Run.objects.filter(pk=made.pk).update(finished=timezone.now(), request_kind="finished")
+    Project.objects.update(status="finished")
+    ProjectCounter.objects.update(machine=1200)
+    page = manager.get(address(project)).content.decode()
+    spent = ProjectCounter.objects.get()
+    assert "Spent in total" in page
+    assert f"${spent.label_spend + spent.compute_spend:.2f}" in page
+    assert "the labels of the machine (1,200\xa0images) are withdrawn" in page
+    assert "#steer-reopen" in page
+    for gone in ("Forecast total", "Total if stopped now", 'id="what-if-form"', "js/what_if.js"):
+        assert gone not in page
+    page = sign_in(cast.second_annotator).get(address(project)).content.decode()
+    assert "Spent in total" in page
+    assert "#steer-reopen" not in page
 
 
 def test_people_alone_follow_the_price_and_what_was_paid_keeps_its_own(manager, project, run):
@@ -119,8 +142,9 @@ def test_wrong_values_are_named(manager, project, run):
 
 
 def test_applying_is_an_event_of_the_run_and_goes_to_the_audit_log(manager, project, run):
-    weighed = manager.get(address(project, "project_what_if_json", epsilon=8, price="0.06")).json()
-    page = apply(manager, project, epsilon=8, price="0.06", overlap=2, share=25)
+    asked = {"epsilon": 8, "price": "0.06", "overlap": 2, "share": 25}
+    weighed = manager.get(address(project, "project_what_if_json", **asked)).json()
+    page = apply(manager, project, **asked)
     assert "Applied" in page.content.decode()
     assert "?epsilon=5&amp;price=0.04&amp;overlap=1&amp;share=100" in page.content.decode()
     project.refresh_from_db()
@@ -129,6 +153,8 @@ def test_applying_is_an_event_of_the_run_and_goes_to_the_audit_log(manager, proj
     assert Event.objects.filter(type="run.changed").get().payload["what"] == names
     entry = AuditLog.objects.get(action="run.changed")
     assert (entry.before["epsilon"], entry.after["epsilon"]) == (0.05, 0.08)
+    said = {"total": weighed["asked"]["cost"], "instead": weighed["now"]["cost"]}
+    assert {k: float(v) for k, v in entry.after["said"].items()} == pytest.approx(said, abs=1e-5)
     run.refresh_from_db()
     assert run.state["state"]["config"]["prices"]["label"] == 0.075  # 0.06 (1 + 0.25)
     now = manager.get(address(project, "project_what_if_json")).json()["now"]

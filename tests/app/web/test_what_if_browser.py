@@ -29,7 +29,7 @@ def test_a_slider_by_the_keyboard_then_apply(visit, site):
     for _press in range(20):
         page.keyboard.press("ArrowRight")
     expect(slider).to_have_attribute("aria-valuetext", "7 %")
-    expect(page.locator("#what-if-said")).to_contain_text("with at most 7")
+    expect(page.locator("#what-if-said")).to_contain_text("Wrong labels: 7\u00a0% of all (at most")
     until(page, lambda: figure.inner_text() != before)
     expect(page.locator("[data-chart] canvas")).to_be_visible()
     assert page.url.endswith("?epsilon=7")
@@ -46,6 +46,7 @@ def test_a_slider_by_the_keyboard_then_apply(visit, site):
     changed = "SELECT payload FROM labelapp_event WHERE type = 'run.changed'"
     assert [json.loads(row[0])["what"] for row in site.ask(changed)] == [["epsilon"]]
     logged = site.ask("SELECT before, after FROM labelapp_auditlog WHERE action = 'run.changed'")
-    assert [tuple(map(json.loads, row)) for row in logged] == [
-        ({"epsilon": 0.05}, {"epsilon": 0.07})
-    ]
+    [(was, now)] = [tuple(map(json.loads, row)) for row in logged]
+    said = {name: round(float(value), 2) for name, value in now.pop("said").items()}
+    assert (was, now) == ({"epsilon": 0.05}, {"epsilon": 0.07})
+    assert said == {"total": 49.78, "instead": 55.87}  # as the page said before the click
