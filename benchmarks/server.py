@@ -112,7 +112,7 @@ def _fill(folder: Path, environment: dict[str, str], images: int, overlap: int) 
     """Fill the database in a process of its own, if that is not done yet; return its people."""
     kept = folder / "cast.json"
     if not kept.exists():
-        (folder / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise warns without it
+        folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "benchmarks.database", "--images", str(images)]
         command += ["--overlap", str(overlap)]
         changed = {**os.environ, **environment}
