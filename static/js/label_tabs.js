@@ -16,6 +16,7 @@ export class Tabs {
     this.onClash = onClash;
     this.held = new Map(); // page -> {project, holding}
     this.mine = [];
+    this.given = new Set(); // ids given way once: what the server hands out again all the same stays
     this.listeners = new Set();
     if (!globalThis.BroadcastChannel) return;
     this.channel = new BroadcastChannel(`mcal.${user}`);
@@ -25,10 +26,20 @@ export class Tabs {
     this.met = new Promise((resolve) => setTimeout(resolve, FIRST_MS));
   }
 
-  /** Tell the others which tasks this page holds. */
+  /** Tell the others which tasks this page holds, and give way to what they had told before:
+      a page that was slow to answer told it while these tasks were on their way. */
   announce(holding) {
     this.mine = holding;
     this.say("here");
+    for (const [page, { project, holding }] of this.held) this.giveWay(page, project, holding);
+  }
+
+  giveWay(page, project, holding) {
+    if (project !== this.project || page > this.page) return;
+    const both = holding.filter((id) => this.mine.includes(id) && !this.given.has(id));
+    if (!both.length) return;
+    for (const id of both) this.given.add(id);
+    this.onClash(both);
   }
 
   /** The tasks of this project that other pages hold. */
@@ -69,8 +80,6 @@ export class Tabs {
     this.held.set(page, { project, holding });
     if (kind === "hello") this.say("here");
     else for (const listen of this.listeners) listen(page);
-    if (project !== this.project || page > this.page) return;
-    const both = holding.filter((id) => this.mine.includes(id));
-    if (both.length) this.onClash(both);
+    this.giveWay(page, project, holding);
   }
 }

@@ -171,6 +171,39 @@ def test_full_storage_is_said_and_the_answer_is_sent_all_the_same(visit, site):
     assert labels(site)[before:] == [1]
 
 
+# A page's name is its first random number: of two pages, the lower one keeps what both hold.
+NAMED = """let named = false;
+  const random = Crypto.prototype.getRandomValues;
+  Crypto.prototype.getRandomValues = function (bytes) {
+    return named ? random.call(this, bytes) : ((named = true), bytes.fill(%d));
+  };"""
+SLOW = """const post = BroadcastChannel.prototype.postMessage;
+  BroadcastChannel.prototype.postMessage = function (data) {
+    setTimeout(() => post.call(this, data), 250);
+  };"""
+
+LATE = """const ask = globalThis.fetch;
+  globalThis.fetch = async (...args) => {
+    const reply = await ask(...args);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    return reply;
+  };"""
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 255), (255, 0)])
+def test_pages_that_are_slow_to_answer_show_different_images_all_the_same(visit, one, other):
+    """The first page says what it holds while the second's tasks are on their way."""
+    first = visit()
+    first.add_init_script(NAMED % one + SLOW)
+    first.reload()
+    all_requests_done(first)
+    second = first.context.new_page()
+    second.add_init_script(NAMED % other + LATE)
+    second.goto(first.url)
+    all_requests_done(second)
+    until(second, lambda: shown(first) != shown(second))
+
+
 def test_two_pages_of_one_person_show_different_images(visit):
     first = visit()
     all_requests_done(first)
