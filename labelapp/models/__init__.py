@@ -11,6 +11,7 @@ from labelapp.models.control import (
     SteeringAction,
     Webhook,
 )
+from labelapp.models.curation import Curation
 from labelapp.models.events import AuditLog, Event, Export, Job, JobLine, WorkerBeat
 from labelapp.models.images import Image, ImageAlias, Import, ImportProblem
 from labelapp.models.labels import Answer, DaysClosed, Label, LedgerDay, LedgerEntry, WorkDay
@@ -53,6 +54,7 @@ __all__ = [
     "AuditLog",
     "Certificate",
     "Comment",
+    "Curation",
     "DayCount",
     "DaysClosed",
     "Delivery",

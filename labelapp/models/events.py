@@ -120,6 +120,12 @@ class Export(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="exports")
     format = models.CharField(max_length=20)  # csv, coco
     with_images = models.BooleanField(default=False)
+    # with a search for the best training set: only what it kept, only what it left out, or
+    # everything, its parts as splits
+    curation = models.ForeignKey(
+        "labelapp.Curation", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    part = models.CharField(max_length=10, blank=True)  # kept, left_out, split
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     file_key = models.CharField(max_length=300, blank=True)
     file_name = models.CharField(max_length=200, blank=True)
