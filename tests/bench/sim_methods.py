@@ -78,7 +78,7 @@ class Data:
 
 SETS: dict[str, Data] = {
     "fashion_mnist": Data("fashion_mnist", "cnn_small", 0.05),
-    "cifar10_jpeg": Data("cifar10_jpeg.npz", "cnn_fast", 0.10),
+    "cifar10_jpeg": Data("cifar10_jpeg.npz", "cnn_small", 0.10),
 }
 
 
