@@ -133,11 +133,16 @@ def forced(now: Situation, drawn: curves.Curves, budget: float) -> Present | Non
     unlabelled = max(now.remainder - now.checked, 0)
     size = min(max(now.n - labels, 0), unlabelled)
     left = max(labels - now.trained - now.ahead - now.marked - now.checked, 0)
-    tried = min(round(AUDIT_SHARE * left), MOST_AUDITED) if now.audited else 0
+    tried = forced_audit(now, left)
     wanted = min(size + tried, unlabelled)
     rates = present_rates(now, np.array([float(max(wanted, 1))]), drawn)
     found = _present(now, size, wanted - size, float(rates.mean()) * size / max(now.n, 1))
     return replace(found, forced=True)
+
+
+def forced_audit(now: Situation, left: float) -> int:
+    """Return how many of the labels that a budget leaves go into the audit of the forced set."""
+    return min(max(round(AUDIT_SHARE * left), 0), MOST_AUDITED) if now.audited else 0
 
 
 def hopeless(now: Situation) -> bool:

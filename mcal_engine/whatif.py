@@ -25,6 +25,7 @@ from mcal_engine import (
     rules,
     selection,
     situation,
+    stopping,
 )
 from mcal_engine.curves import Curves
 from mcal_engine.planner import Present, Situation, Weighed
@@ -97,6 +98,8 @@ class Answer:
     `steps` trainings are still to come (0: stop now), taking `seconds`. `forced`: the budget does
     not pay for the promise. `nothing` says why the machine labels nothing. `decision` is what the
     engine would have decided after its last training, `because` its facts. `grid_*` draw C(B).
+    Of what is still to come, `audit` labels go into the audit of S and `compute` dollars into
+    training, both as `total` counts them.
     """
 
     arch: str
@@ -119,6 +122,8 @@ class Answer:
     because: dict[str, str | float]
     grid_b: tuple[int, ...] = ()
     grid_total: tuple[float, ...] = ()
+    audit: float = 0.0
+    compute: float = 0.0
 
     @property
     def cost(self) -> float:
@@ -253,7 +258,7 @@ def _decided(state: McalState, view: View, weighed: Weighed, *, same: bool) -> _
 
 def _told(known: Basis, made: _Made) -> Answer:
     now, plan, stop, weighed = made.now, made.plan, made.weighed.present, made.weighed
-    machine, error = _delivered(now, made.drawn, plan, weighed)
+    machine, error, audited = _delivered(now, made.drawn, plan, weighed)
     size = floor(machine.value)
     forced = weighed.forced or (plan is None and stop.forced)  # else only stopping now is
     return Answer(
@@ -279,23 +284,31 @@ def _told(known: Basis, made: _Made) -> Answer:
         because=made.facts,
         grid_b=() if plan is None else plan.grid_b,
         grid_total=() if plan is None else plan.grid_total,
+        audit=audited,
+        compute=0.0 if plan is None or plan.steps == 0 else _computed(now, plan) - now.spent,
     )
 
 
 def _delivered(
     now: Situation, drawn: Curves, plan: Plan | None, weighed: Weighed
-) -> tuple[Interval, float]:
-    """Return |S| in the end, and the share of X that is expected to be wrong."""
+) -> tuple[Interval, float, float]:
+    """Return |S| in the end, the share of X expected to be wrong, and the labels of S's audit."""
     stop = weighed.present
     if plan is None or plan.steps == 0:
-        return _standing(now, stop), stop.error
+        return _standing(now, stop), stop.error, float(stop.audit)
+    at = np.array([plan.b_opt.value])
+    marked, remainder = (float(found[0]) for found in situation.pool_at(now, at))
     if weighed.forced:
         spare = plan.c_star.value - _computed(now, plan)
-        size = now.n - floor(spare / now.price + 1e-9)
-        return _around(float(size), np.array([float(size)])), weighed.error
-    found = delivery.deliver(now, drawn, np.array([plan.b_opt.value]))
-    draws = found.machine[:, 0]
-    return _around(float(draws.mean()), draws), float(found.wrong.mean()) / max(now.n, 1)
+        labels = floor(spare / now.price + 1e-9)
+        size = float(now.n - labels)
+        tried = stopping.forced_audit(now, labels - plan.b_opt.value - marked)
+        return _around(size, np.array([size])), weighed.error, float(tried)
+    found = delivery.deliver(now, drawn, at)
+    draws, chosen = found.machine[:, 0], np.floor(found.share[:, 0] * remainder)
+    wrong = float(found.wrong.mean()) / max(now.n, 1)
+    audited = float((chosen - draws).mean()) if now.audited else 0.0
+    return _around(float(draws.mean()), draws), wrong, max(audited, 0.0)
 
 
 def _standing(now: Situation, stop: Present) -> Interval:
