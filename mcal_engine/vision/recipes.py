@@ -169,11 +169,13 @@ def optimizer_of(
 
 def _one_cycle(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Schedule:
     """Up linearly, then down to almost nothing."""
+    total = steps + 1  # the scheduler refuses the call after the last step otherwise
+    no_rise = math.isclose(recipe.warm_up * total, 1)  # torch would divide by a rise of 0 steps
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         recipe.learning_rate,
-        total_steps=steps + 1,  # the scheduler refuses the call after the last step otherwise
-        pct_start=recipe.warm_up,
+        total_steps=total,
+        pct_start=0.0 if no_rise else recipe.warm_up,
         anneal_strategy="linear",
         cycle_momentum=False,
         final_div_factor=1e3,

@@ -62,6 +62,12 @@ def test_a_training_of_one_step_has_a_schedule(schedule):
     assert rates(Recipe(schedule=schedule), 1)[0] > 0
 
 
+@pytest.mark.parametrize("warm_up", [0.0, 0.2, 0.25, 0.5, 1.0])
+def test_a_cycle_of_any_few_steps_has_a_schedule(warm_up):
+    for steps in range(1, 12):  # a rise of exactly one of all steps was a division by zero
+        assert min(rates(Recipe(warm_up=warm_up), steps)) > 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
