@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 FRAGMENTS = (
     "title",
     "figures",
+    "budget",
     "status",
     "actions",
     "job",

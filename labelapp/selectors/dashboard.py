@@ -14,6 +14,7 @@ from django.utils.translation import get_language, gettext
 from labelapp.models import Event, Project
 from labelapp.selectors import dashboard_tables as tables
 from labelapp.selectors.dashboard_audit import audit, certificate, kind_words, people_error
+from labelapp.selectors.dashboard_budget import budget
 from labelapp.selectors.dashboard_charts import charts
 from labelapp.selectors.dashboard_facts import Facts, Seen, gather, look
 from labelapp.selectors.dashboard_figures import figures, forecast_needs
@@ -107,6 +108,7 @@ def _draw(facts: Facts) -> dict[str, Any]:
             "currency": project.currency,
         },
         "figures": figures(facts),
+        "budget": budget(facts),
         "counts": tables.counts(facts),
         "ledger": tables.ledger_table(facts),
         "rounds": tables.rounds(facts),

@@ -72,6 +72,7 @@ class Facts:
     batches: tuple[LabelBatch, ...]
     people: dict[str, Any] | None
     ledger: Mapping[str, Line]
+    rows: Rows  # what the outlook was made of
     asked_by: str = ""  # who asked the run to stop, while that wish stands
 
     @property
@@ -194,6 +195,15 @@ def gather(seen: Seen) -> Facts:
     report = getattr(project, "people_report", None)
     others = list(last["others"] or []) if last else []
     batches = _open_batches(run)
+    known = Rows(
+        project,
+        seen.counter,
+        run,
+        seen.state,
+        last=[last["record"], *others] if last else [],
+        stored=last["plan"] if last else None,
+        batch=batches[0] if batches else None,
+    )
     return Facts(
         project=project,
         counter=seen.counter,
@@ -203,17 +213,8 @@ def gather(seen: Seen) -> Facts:
         state=seen.state,
         times=[row["created"].isoformat() for row in rows],
         seconds=[row["seconds"] for row in rows],
-        outlook=outlook(
-            Rows(
-                project,
-                seen.counter,
-                run,
-                seen.state,
-                last=[last["record"], *others] if last else [],
-                stored=last["plan"] if last else None,
-                batch=batches[0] if batches else None,
-            )
-        ),
+        outlook=outlook(known),
+        rows=known,
         margins=dict(last["histogram"] or {}) if last else {},
         certificate=_certificate(run),
         batches=batches,

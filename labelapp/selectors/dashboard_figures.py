@@ -55,7 +55,7 @@ def _cost(facts: Facts) -> Figure:
         )
     if total is None or (facts.plan is None and total.kind != "rest"):
         note = missing_trainings(facts)
-        label, rows = gettext("Forecast total"), [_spent(facts), _people_alone(facts)]
+        label, rows = gettext("Forecast total"), [spent_row(facts), _people_alone(facts)]
         rows += _budget(facts)
         return figure("cost", question, label, NONE, note=note, rows=rows, meter=_used(facts))
     past = [record["c_star"] for record in facts.records if record["c_star"] is not None]
@@ -69,7 +69,7 @@ def _cost(facts: Facts) -> Figure:
         wider=_sure(0.95, star["low95"], star["high95"], facts.currency) if star else "",
         note="" if planned else title(total.kind),
         rows=[
-            _spent(facts),
+            spent_row(facts),
             *_otherwise(facts, total.kind),
             _people_alone(facts),
             _saving(facts, total.value, gettext("Saving")),
@@ -98,7 +98,8 @@ def _otherwise(facts: Facts, kind: str) -> list[Row]:
     return [_stop_now(facts)]
 
 
-def _spent(facts: Facts) -> Row:
+def spent_row(facts: Facts) -> Row:
+    """Return what is spent so far, labels and computing apart."""
     return row("spent", gettext("Spent so far"), money(facts.spent, facts.currency), _parts(facts))
 
 

@@ -50,7 +50,7 @@ def labels_left(facts: Facts) -> Range | None:
         return None
     done = pricing.images_by_people(facts.counter)
     waiting = facts.batch.remaining if facts.batch else 0
-    answers = _answers_per_image(facts)
+    answers = answers_per_image(facts)
     left = [max(0.0, (total - done) * answers) for total in expected]
     return Range(*(max(float(waiting), value) for value in left))
 
@@ -128,7 +128,8 @@ def _cheapest(plan: dict[str, Any]) -> int:
     return min(range(len(plan["grid_b"])), key=lambda i: abs(plan["grid_b"][i] - b_opt))
 
 
-def _answers_per_image(facts: Facts) -> float:
+def answers_per_image(facts: Facts) -> float:
+    """Return how many answers an image is planned to get, at least one."""
     price = float(facts.project.price_per_label)
     return max(1.0, float(facts.label_price) / price) if price else float(facts.project.overlap)
 

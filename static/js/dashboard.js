@@ -29,7 +29,7 @@ const data = JSON.parse(document.getElementById("dashboard-data").textContent);
 const shown = {};
 
 const cards = Object.fromEntries(
-  [...root.querySelectorAll("[data-chart]")].map((element) => {
+  [...root.querySelectorAll("[data-chart]")].filter((element) => element.dataset.chart in KINDS).map((element) => {
     const key = element.dataset.chart;
     const card = new ChartCard(element, KINDS[key], `${root.dataset.project}-${key}`);
     card.update(data[key]);

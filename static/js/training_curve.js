@@ -1,5 +1,6 @@
 // One training, epoch by epoch: loss and accuracy, drawn while it goes on. Where nothing trains it
-// shows the last training that ended; before the first one the card stays away.
+// shows the last training that ended; before the first one the card stays away. With
+// data-only="training" it is there only while a training goes on.
 
 import { ChartCard } from "./dashboard_card.js";
 import { count, hundredths, percent, rich } from "./dashboard_format.js";
@@ -104,10 +105,10 @@ let timer = 0;
 function receive(data) {
   shown = data.version;
   state = data.state;
-  root.hidden = state === "none";
+  root.hidden = state === "none" || (root.dataset.only === "training" && state !== "training");
   if (root.hidden) return;
   const says = root.querySelector("[data-says]");
-  if (says.textContent !== data.says) says.textContent = data.says;
+  if (says && says.textContent !== data.says) says.textContent = data.says;
   card.update(data);
 }
 
@@ -129,4 +130,5 @@ function plan() {
 }
 
 document.addEventListener("visibilitychange", () => document.hidden || look());
+document.addEventListener("projectevents", () => state === "training" || look()); // a page that hears of news
 look();

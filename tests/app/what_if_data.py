@@ -17,10 +17,11 @@ N = 3_000
 
 
 @cache
-def steps(certificate: str = "audit") -> list[tuple[Any, Any]]:
+def steps(certificate: str = "audit", budget: float | None = None) -> list[tuple[Any, Any]]:
     """Return every (state, request) of a simulated run."""
     settings = config(N, seed=3)
-    target = Target(0.05, certificate=type(settings.target.certificate)(certificate))
+    kind = type(settings.target.certificate)(certificate)
+    target = Target(0.05, certificate=kind, budget=budget)
     return drive(type(settings)(**{**vars(settings), "target": target}))[1]
 
 
