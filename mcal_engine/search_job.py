@@ -10,6 +10,9 @@ in the same folder goes on where it was:
     subset.npy        S of the first seed, dense numbers in the order in which they were taken
     part.npy          int16 [N]: the stage that took the image, 0 left out, -1 held out
     result.json       stages, accuracies with intervals, hashes
+
+While JOB_FOLDER/pause exists the program waits, between two steps of a training: whoever needs the
+machine more makes that file and removes it. The seconds spent so count for no training.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from mcal_engine.vision.train import Progress
 
 PROGRESS_SECONDS = 1.0
+PAUSE_SECONDS = 0.2  # between two looks at whether the pause is over
 LEFT_OUT, HELD_OUT = 0, -1
 MEMBERS = "members"  # where the learner keeps an ensemble while it needs it
 
@@ -52,7 +56,8 @@ def run_job(folder: Path, cancelled: Callable[[], bool]) -> Facts:
     search.check(request.settings, pool)
     search.check_seeds(request.seeds)
     reporter = Reporter(folder / "progress.json", n=len(images))
-    learner = _learner(folder, request, images, reporter, cancelled)
+    pause = Pause(folder / "pause", cancelled)
+    learner = _learner(folder, request, images, reporter, pause)
     more = {
         "training": request.training,
         "flip": request.flip,
@@ -68,7 +73,7 @@ def run_job(folder: Path, cancelled: Callable[[], bool]) -> Facts:
         request.seeds,
         sets=request.sets,
         watch=reporter.step,
-        cancelled=cancelled,
+        cancelled=pause,
     )
     shutil.rmtree(folder / MEMBERS, ignore_errors=True)  # of the last training: nobody needs them
     return result | _keep(folder, subset, parts(pool, subset, result))
@@ -99,7 +104,7 @@ def _learner(
     request: SearchRequest,
     images: NDArray[np.uint8],
     reporter: Reporter,
-    cancelled: Callable[[], bool],
+    pause: Pause,
 ) -> SearchLearner:
     from mcal_engine.vision.pretrained import prior_of  # noqa: PLC0415  torch
     from mcal_engine.vision.search_learner import SearchLearner  # noqa: PLC0415
@@ -113,10 +118,27 @@ def _learner(
         threads=request.threads,
         report_training=reporter.training,
         report_scoring=reporter.scoring,
-        cancelled=cancelled,
+        cancelled=pause,
     )
     learner.members_in, learner.prior = folder, prior_of(request.pretrained)
+    learner.waited = lambda: pause.seconds
     return learner
+
+
+class Pause:
+    """Asks whether to stop, as `cancelled` does, and waits there while a file exists."""
+
+    def __init__(self, path: Path, cancelled: Callable[[], bool]) -> None:
+        self.path, self.cancelled = path, cancelled
+        self.seconds = 0.0  # waited so far
+
+    def __call__(self) -> bool:
+        """Return whether to stop, once the pause is over."""
+        while self.path.exists() and not self.cancelled():
+            began = time.monotonic()
+            time.sleep(PAUSE_SECONDS)
+            self.seconds += time.monotonic() - began
+        return self.cancelled()
 
 
 class Reporter:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ class SearchRequest:
     `held_out` is a share of the images, drawn by `draw_seed`, or a .npy of their numbers. `sets`
     are trained and judged on the held-out images once the search is over; none of them, and only
     the subset is left. `training` are settings of every training (`training.OPTIONS`),
-    `pretrained` where pre-trained weights come from (`vision.pretrained.prior_of`).
+    `pretrained` where pre-trained weights come from (`vision.pretrained.prior_of`). With `items`,
+    a .npy of ascending numbers, only those rows of `images` take part: `labels` belong to them,
+    and every other number (held out, in the result) counts among them from 0.
     """
 
     images: Path
@@ -47,6 +49,26 @@ class SearchRequest:
     device: str | None
     threads: int | None
     pretrained: dict[str, Any] | None = None
+    items: Path | None = None
+
+
+class Rows:
+    """Some rows of an array [N, ...], read where they lie: only what is asked for is copied.
+
+    It answers what a learner asks of an array: length, shape, type, numbers, slices, lists.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], items: IntArray) -> None:
+        self.images, self.items = images, items
+        self.shape = (len(items), *images.shape[1:])
+        self.dtype, self.ndim = images.dtype, images.ndim
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        rows: NDArray[np.uint8] = self.images[self.items[key]]
+        return rows
 
 
 def read(folder: Path) -> SearchRequest:
@@ -74,12 +96,15 @@ def read(folder: Path) -> SearchRequest:
         device=_optional(raw, "device", str),
         threads=_optional(raw, "threads", int),
         pretrained=_optional(raw, "pretrained", dict),
+        items=folder / _field(raw, "items", str) if raw.get("items") is not None else None,
     )
 
 
 def load(request: SearchRequest) -> tuple[NDArray[np.uint8], LabelledPool]:
     """Return images (mapped, not read) and the labelled pool. Raises `DataError`."""
     images, labels = array(request.images, mmap=True), array(request.labels)
+    if request.items is not None:
+        images = chosen_rows(images, array(request.items))
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(images) != len(labels):
         raise DataError(f"{len(images):,} images do not go with labels of shape {labels.shape}")
     if isinstance(request.held_out, Path):
@@ -90,6 +115,19 @@ def load(request: SearchRequest) -> tuple[NDArray[np.uint8], LabelledPool]:
     else:
         held_out = drawn(len(labels), request.held_out, request.draw_seed)
     return images, LabelledPool(labels.astype(np.int64), held_out, request.classes)
+
+
+def chosen_rows(images: NDArray[np.uint8], items: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return these rows as an array of their own, without a copy. Raises `DataError`."""
+    if items.ndim != 1 or items.dtype.kind not in "iu" or not len(items):
+        raise DataError("items must be one row of whole numbers")
+    items = items.astype(np.int64)
+    if items[0] < 0 or items[-1] >= len(images) or (np.diff(items) < 1).any():
+        raise DataError(f"items must ascend, from 0 to {len(images) - 1}")
+    if len(items) == items[-1] - items[0] + 1:
+        return images[items[0] : items[-1] + 1]
+    images = images if images.ndim == 4 else images[..., None]
+    return cast("NDArray[np.uint8]", Rows(images, items))
 
 
 def marked(items: IntArray, n: int) -> NDArray[np.bool_]:

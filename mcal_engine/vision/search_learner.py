@@ -24,6 +24,7 @@ class SearchLearner(TorchLearner):
     """Trains on parts of a labelled pool and can go on from there; arguments as `TorchLearner`.
 
     `pretrain` keeps each run's weights in memory for `tune`: 4 bytes per parameter and run.
+    `waited` tells how many seconds were spent waiting so far: they count for no training.
     """
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -31,6 +32,19 @@ class SearchLearner(TorchLearner):
         self._keeping = False
         self._rate: float | None = None  # of a fine-tuning that goes on
         self._ends: dict[tuple[str, int], bytes] = {}
+        self.waited: Callable[[], float] = lambda: 0.0
+
+    def train_and_score(self, *items: Any, **more: Any) -> TrainedModel:
+        """Train and score as every learner does; time spent waiting is taken off the seconds."""
+        before = self.waited()
+        found = super().train_and_score(*items, **more)
+        waited = self.waited() - before
+        while_training = min(waited, found.train_seconds)
+        return replace(
+            found,
+            train_seconds=found.train_seconds - while_training,
+            score_seconds=max(0.0, found.score_seconds - (waited - while_training)),
+        )
 
     def check(self, arch: str) -> None:
         """Raise `DataError` where this network cannot be built for these images.

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from mcal_engine import search_job
+from mcal_engine import search_job, search_request
 from mcal_engine.errors import DataError
-from mcal_engine.search_job import Reporter
+from mcal_engine.search_job import Pause, Reporter
 from mcal_engine.search_stages import MemberLearner, Step, TuningLearner
 from mcal_engine.vision import program
 from mcal_engine.vision.search_learner import SearchLearner
@@ -167,6 +167,60 @@ def test_who_is_held_out_can_be_given(tmp_path: Path):
     assert run(folder) == program.DONE
     part = np.load(folder / "part.npy")
     assert np.flatnonzero(part == -1).tolist() == list(range(40))
+
+
+def test_only_the_chosen_rows_take_part(tmp_path: Path):
+    """A search over some rows is one over an array that holds nothing else, and copies nothing."""
+    chosen = np.delete(np.arange(240), [0, 7, 100])
+    part, alone = write(tmp_path / "part", sets=["search"]), write(tmp_path / "alone")
+    pixels, labels = np.load(part / "pool.npy"), np.load(part / "labels.npy")[chosen]
+    for folder, changes in ((part, {"items": "rows.npy"}), (alone, {})):
+        write(folder, sets=["search"], **changes)
+        np.save(folder / "labels.npy", labels)
+    np.save(part / "rows.npy", chosen)
+    np.save(alone / "pool.npy", pixels[chosen])
+    assert run(part) == run(alone) == program.DONE, (result(part), result(alone))
+    assert (part / "part.npy").read_bytes() == (alone / "part.npy").read_bytes()
+    assert result(part)["accuracy"] == result(alone)["accuracy"]
+    images = np.load(part / "pool.npy", mmap_mode="r")
+    assert isinstance(search_request.chosen_rows(images, np.arange(3, 9)), np.memmap)
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [([0, 240], "ascend, from 0 to 239"), ([3, 2], "ascend"), ([0.5], "whole numbers"), ([], "")],
+)
+def test_rows_that_are_not_there_are_refused(tmp_path: Path, items, words):
+    folder = write(tmp_path / "job", items="rows.npy")
+    np.save(folder / "rows.npy", np.array(items))
+    assert run(folder) == program.FAILED
+    assert result(folder)["code"] == "bad_data"
+    assert words in result(folder)["message"]
+
+
+def test_a_search_waits_while_somebody_else_needs_the_machine(tmp_path: Path, monkeypatch):
+    """No step is done while the file is there; the time counts for no training."""
+    folder, clock, steps = write(tmp_path / "job", sets=[]), [0.0], []
+
+    def nap(seconds: float) -> None:
+        clock[0] += 1_000.0
+        if clock[0] == 3_000:
+            (folder / "pause").unlink()
+
+    def trained(reporter: Reporter, progress: Progress) -> None:
+        steps.append((progress.step, clock[0]))
+        if progress.step == 5 and not clock[0]:
+            (folder / "pause").touch()
+
+    monkeypatch.setattr(search_job.time, "sleep", nap)
+    monkeypatch.setattr(search_job.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(Reporter, "training", trained)
+    assert run(folder) == program.DONE, result(folder)
+    assert steps[4:6] == [(5, 0), (6, 3_000)]
+    stages = result(folder)["runs"][0]["stages"]
+    assert [stage.get("train_seconds") for stage in stages] == [None, 0.0, 0.0]
+    (folder / "pause").touch()
+    assert Pause(folder / "pause", lambda: True)()  # a cancelled one does not wait
 
 
 @pytest.mark.parametrize(
