@@ -22,6 +22,7 @@ from labelapp.services import (
     steering_jobs,
     training,
 )
+from labelapp.services.training_errors import HopelessError
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +88,8 @@ def _failed(job: Job, error: Exception, control: JobControl) -> str:
     log.warning("%s failed, attempt %d", job.key, job.attempts, exc_info=error)
     control.log(str(error) or type(error).__name__, "error")
     words = str(error) or type(error).__name__
-    hopeless = isinstance(error, AppError) or job.attempts >= ATTEMPTS.get(job.kind, USUAL_ATTEMPTS)
-    if hopeless:
+    hopeless = isinstance(error, (AppError, HopelessError))
+    if hopeless or job.attempts >= ATTEMPTS.get(job.kind, USUAL_ATTEMPTS):
         return _give_up(job, words)
     queue.put_back(job, delay_seconds=2.0**job.attempts, message=f"Trying again: {words}")
     return "will be tried again"

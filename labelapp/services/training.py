@@ -9,14 +9,12 @@ is accepted on its own: a job that is tried again skips those that are there.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -49,6 +47,12 @@ from labelapp.services import (
     runs,
     training_epochs,
 )
+from labelapp.services.training_errors import (
+    HopelessError,
+    TrainingFailedError,
+    disk_errors_in_words,
+    of_result,
+)
 
 POLL_SECONDS = 0.25
 EVENT_SECONDS = 2.0
@@ -56,10 +60,6 @@ LINE_SECONDS = 15.0  # between two lines of the job's log
 TERM_SECONDS = 10.0
 NICENESS = 10  # people who label come first
 TRAIN_SHARE = 0.85  # of the progress bar; scoring all images is the rest
-
-
-class TrainingFailedError(Exception):
-    """An attempt failed; the message says why, in words for the manager."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def train(job: Job, control: queue.JobControl) -> None:
     """Do the trainings that the run waits for and wake the engine; nothing if all are there.
 
     Nothing either where the project was paused or archived while the job waited its turn:
-    `runs.resume_run` makes a new job. Raises TrainingFailedError, and what `control.tick` raises.
+    `runs.resume_run` makes a new job. Raises TrainingFailedError, HopelessError where another attempt
+    would fail alike, and what `control.tick` raises.
     """
     run = Run.objects.select_related("project").get(pk=job.target)
     if run.failure or job.key != f"train:{run.pk}:{run.waiting_for}":
@@ -92,22 +93,14 @@ def train(job: Job, control: queue.JobControl) -> None:
     if not runs.may_train(run):
         return
     try:
-        with _disk_errors_in_words():
+        with disk_errors_in_words():
             _train_all(run, job, control, missing)
+    except HopelessError:
+        raise  # it is not tried again: `run.failed` tells of it
     except (TrainingFailedError, pool_tensor.PoolError) as error:
         payload = {"iteration": run.iteration, "attempt": job.attempts, "message": str(error)}
         _tell(run, "training.failed", payload)
         raise
-
-
-@contextlib.contextmanager
-def _disk_errors_in_words() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise TrainingFailedError("The disk is full. Free some space") from error
-        raise TrainingFailedError(str(error)) from error
 
 
 def _train_all(run: Run, job: Job, control: queue.JobControl, missing: list[str]) -> None:
@@ -309,7 +302,7 @@ def read_result(attempt: Attempt, code: int) -> dict[str, Any]:
     except (OSError, ValueError):
         raise TrainingFailedError(_died(attempt.folder, code)) from None
     if not result.get("ok"):
-        raise TrainingFailedError(str(result.get("message") or result.get("code") or "no reason"))
+        raise of_result(result)
     try:
         model_files.check(
             attempt.folder,
