@@ -11,9 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labelapp.api.body import Body
+from labelapp.api.body import MAX_ID, Body
 from labelapp.models import Export, User
 from labelapp.rights import Right
+from labelapp.selectors.export_parts import PARTS
 from labelapp.selectors.exports import one_export
 from labelapp.selectors.projects import Access, access
 from labelapp.services import exports
@@ -24,12 +25,23 @@ class ExportRequest(serializers.Serializer[Any]):
 
     format = serializers.ChoiceField(choices=["csv", "coco"])
     with_images = serializers.BooleanField(default=False, help_text="COCO only")
+    curation = serializers.IntegerField(
+        required=False, allow_null=True, help_text="a search for the best training set"
+    )
+    part = serializers.ChoiceField(
+        choices=PARTS,
+        required=False,
+        allow_blank=True,
+        help_text="with curation: what it kept, what it left out, or everything with its parts",
+    )
 
 
 _EXPORT: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "ok": serializers.BooleanField(),
     "id": serializers.IntegerField(),
     "format": serializers.CharField(),
+    "curation": serializers.IntegerField(allow_null=True),
+    "part": serializers.CharField(),
     "state": serializers.ChoiceField(choices=Export.State.values),
     "rows": serializers.IntegerField(),
     "size": serializers.IntegerField(help_text="bytes"),
@@ -57,6 +69,8 @@ class ExportsView(APIView):
             access=found,
             format=body.text("format", 10),
             with_images=body.data.get("with_images") is True,
+            curation=body.optional("curation", most=MAX_ID),
+            part=body.text("part", 10),
         )
         return Response(_shown(found, record), status=202)
 
@@ -83,6 +97,8 @@ def _shown(found: Access, record: Export) -> dict[str, Any]:
         "ok": True,
         "id": record.pk,
         "format": record.format,
+        "curation": record.curation_id,
+        "part": record.part,
         "state": record.state,
         "rows": record.rows,
         "size": record.size,

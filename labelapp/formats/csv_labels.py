@@ -34,18 +34,28 @@ class LabelRow:
     round: int | None
     split: str  # train, test; empty until the run has finished
     created_at: str  # ISO 8601, UTC
+    part: str = ""  # kept, left_out, held_out; empty: took no part in the search
+    stage: int | None = None  # of the search that kept it; 0: not kept
 
 
-COLUMNS = tuple(field.name for field in fields(LabelRow))
+PART_COLUMNS = tuple(field.name for field in fields(LabelRow))
+"""With the parts of a search for the best training set, named as `mcal_engine search` names them."""
+COLUMNS = PART_COLUMNS[:-2]
+"""Of every other file."""
 
 
-def csv_chunks(rows: Iterable[LabelRow], *, rows_per_chunk: int = 1000) -> Iterator[bytes]:
+def csv_chunks(
+    rows: Iterable[LabelRow],
+    *,
+    columns: tuple[str, ...] = COLUMNS,
+    rows_per_chunk: int = 1000,
+) -> Iterator[bytes]:
     """Yield the file in pieces, header first; memory does not grow with the rows."""
     buffer = _Lines()
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for number, row in enumerate(rows, start=1):
-        writer.writerow([_cell(getattr(row, column)) for column in COLUMNS])
+        writer.writerow([_cell(getattr(row, column)) for column in columns])
         if number % rows_per_chunk == 0:
             yield buffer.taken()
     yield buffer.taken()

@@ -6,7 +6,7 @@ Test marks are read only for a finished project: before, they must not leave the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -27,8 +27,9 @@ from labelapp.models import (
     TrainItem,
     User,
 )
+from labelapp.selectors.export_parts import CHUNK, Subsets
 
-CHUNK = 1000
+Chunks = Iterable[Sequence[int]]  # numbers (seq) of the images to take, ascending
 Votes = dict[int, list[tuple[int, int]]]
 
 
@@ -41,33 +42,45 @@ class Facts:
     votes: Votes = field(default_factory=dict)  # current answers: (user, class index)
     tests: set[int] = field(default_factory=set)
     excluded: set[int] = field(default_factory=set)
+    parts: dict[int, tuple[str, int | None]] = field(default_factory=dict)  # by seq
 
 
-def label_rows(project: Project) -> Iterator[LabelRow]:
-    """Yield one CSV row for each file name: images in order of seq, duplicates behind theirs."""
+def label_rows(
+    project: Project, only: Chunks | None = None, subsets: Subsets | None = None
+) -> Iterator[LabelRow]:
+    """Yield one CSV row for each file name: images in order of seq, duplicates behind theirs.
+
+    `only` takes these images alone; with `subsets` each row says its part.
+    """
     classes = class_names(project)
     people = _People()
     finished = project.status == Project.Status.FINISHED
-    for image, facts in _images(project):
+    for image, facts in _images(project, only, subsets=subsets):
         label = facts.labels.get(image.pk)
+        part, stage = facts.parts.get(image.seq, ("", None))
         common = {
             "image_id": image.seq + 1,
             **_label_cells(label, classes, excluded=finished or image.pk in facts.excluded),
             **_people_cells(label, facts.votes.get(image.pk, []), people),
             "split": _split(label, image, facts, finished=finished),
+            "part": part,
+            "stage": stage,
         }
         for name in [image.name, *(alias.name for alias in facts.aliases.get(image.pk, []))]:
             yield LabelRow(file_name=name, **common)
 
 
-def coco_rows(project: Project, ambiguous: frozenset[str]) -> Iterator[CocoRow]:
+def coco_rows(
+    project: Project, ambiguous: frozenset[str], only: Chunks | None = None
+) -> Iterator[CocoRow]:
     """Yield one row for each file name; names in `ambiguous` get the id appended.
 
-    Ids: seq + 1 of an image; a duplicate's lie above all of those.
+    Ids: seq + 1 of an image; a duplicate's lie above all of those. With `only` these images alone,
+    under the same ids and names.
     """
     people = _People()
     above = ProjectCounter.objects.values_list("images", flat=True).get(project=project)
-    for image, facts in _images(project):
+    for image, facts in _images(project, only):
         label = facts.labels.get(image.pk)
         names = [(image.seq + 1, image.name)]
         names += [(above + alias.pk, alias.name) for alias in facts.aliases.get(image.pk, [])]
@@ -86,10 +99,12 @@ def coco_rows(project: Project, ambiguous: frozenset[str]) -> Iterator[CocoRow]:
             )
 
 
-def image_files(project: Project, ambiguous: frozenset[str]) -> Iterator[tuple[str, str]]:
+def image_files(
+    project: Project, ambiguous: frozenset[str], only: Chunks | None = None
+) -> Iterator[tuple[str, str]]:
     """Yield (file name, key of the original) with the names of `coco_rows`."""
     above = ProjectCounter.objects.values_list("images", flat=True).get(project=project)
-    for image, facts in _images(project, only_names=True):
+    for image, facts in _images(project, only, only_names=True):
         yield unique_name(image.name, image.seq + 1, ambiguous), image.original_key
         for alias in facts.aliases.get(image.pk, []):
             yield unique_name(alias.name, above + alias.pk, ambiguous), image.original_key
@@ -138,9 +153,24 @@ class _People:
         return self._names[user_id]
 
 
-def _images(project: Project, *, only_names: bool = False) -> Iterator[tuple[Image, Facts]]:
+def _images(
+    project: Project,
+    only: Chunks | None = None,
+    *,
+    subsets: Subsets | None = None,
+    only_names: bool = False,
+) -> Iterator[tuple[Image, Facts]]:
     """Yield every image with the facts of its chunk; each chunk costs a handful of queries."""
     finished = project.status == Project.Status.FINISHED
+    for images in _all(project) if only is None else _some(project, only):
+        facts = _facts(project, images, finished=finished, only_names=only_names)
+        if subsets is not None:
+            facts.parts = subsets.of([image.seq for image in images])
+        for image in images:
+            yield image, facts
+
+
+def _all(project: Project) -> Iterator[list[Image]]:
     following = 0
     while True:
         rows = Image.objects.filter(project=project, seq__gte=following).order_by("seq")
@@ -148,9 +178,12 @@ def _images(project: Project, *, only_names: bool = False) -> Iterator[tuple[Ima
         if not images:
             return
         following = images[-1].seq + 1
-        facts = _facts(project, images, finished=finished, only_names=only_names)
-        for image in images:
-            yield image, facts
+        yield images
+
+
+def _some(project: Project, only: Chunks) -> Iterator[list[Image]]:
+    for seqs in only:
+        yield list(Image.objects.filter(project=project, seq__in=seqs).order_by("seq"))
 
 
 def _facts(project: Project, images: list[Image], *, finished: bool, only_names: bool) -> Facts:

@@ -8,10 +8,11 @@ from typing import Any
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
-from labelapp.errors import NotFoundError
+from labelapp.errors import AppError, ConflictError, NotFoundError
 from labelapp.models import (
     AuditCommitment,
     Certificate,
+    Curation,
     Export,
     ImageAlias,
     Label,
@@ -19,6 +20,12 @@ from labelapp.models import (
     ProjectCounter,
     Review,
 )
+from labelapp.selectors import curations
+from labelapp.selectors.date_words import moment_words
+from labelapp.selectors.export_parts import PARTS, SPLIT, Subsets, of_curation, reopened
+from labelapp.selectors.money_words import share
+
+SEARCHES = 20  # that the page offers, the newest first
 
 
 def certificate(project: Project) -> dict[str, Any] | None:
@@ -95,6 +102,67 @@ def preview(project: Project) -> Preview:
 
 
 @dataclass(frozen=True)
+class Which:
+    """A choice of images for an export."""
+
+    part: str  # one of PARTS; empty: everything
+    images: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class PartChoice:
+    """What the page offers where a search for a training set has ended."""
+
+    curation: Curation
+    searches: list[tuple[int, str]]  # all that can be chosen and their names, newest first
+    which: list[Which]
+    outside: int  # images that took no part in it
+    part: str
+    gone: str  # why its parts cannot be had, in words
+
+    @property
+    def query(self) -> str:
+        """Return what the CSV's address has to say."""
+        return f"?curation={self.curation.pk}&part={self.part}" if self.part else ""
+
+
+def part_choice(project: Project, curation_id: int | None, part: str) -> PartChoice | None:
+    """Return the parts that can be exported, of this search or the newest; None without one.
+
+    Counts come from the search's own files: no statement reads the images. What cannot be chosen
+    falls back to everything.
+    """
+    if project.status != Project.Status.FINISHED:
+        return None
+    done = list(curations.of_project(project).filter(state=Curation.State.DONE)[:SEARCHES])
+    if not done:
+        return None
+    curation = next((one for one in done if one.pk == curation_id), done[0])
+    names = [(one.pk, search_name(one)) for one in done]
+    try:
+        found = of_curation(curation)
+    except AppError as error:
+        return PartChoice(curation, names, [], 0, "", error.message)
+    chosen = part if part in PARTS and curation.pk == curation_id else ""
+    return PartChoice(curation, names, _which(found, chosen), found.counts()[""], chosen, "")
+
+
+def _which(found: Subsets, chosen: str) -> list[Which]:
+    counts = {**found.counts(), "": found.images, SPLIT: found.images}
+    return [Which(part, counts[part], part == chosen) for part in ("", *PARTS)]
+
+
+def search_name(curation: Curation) -> str:
+    """Return how a list names a search: "50 % of the images, Nov 22, 2026, 14:05 UTC"."""
+    values = {
+        "share": share(float(curation.settings.get("share", 0))),
+        "moment": moment_words(curation.created),
+    }
+    return _("%(share)s of the images, %(moment)s") % values
+
+
+@dataclass(frozen=True)
 class ExportView:
     """An export as the page shows it."""
 
@@ -102,22 +170,30 @@ class ExportView:
     title: str
     live: bool
     ready: bool
+    hidden: bool = False  # done, but the project is open again
 
 
 def export_views(project: Project) -> list[ExportView]:
     """Return the project's latest exports, newest first."""
-    records = project.exports.select_related("created_by").order_by("-pk")[:20]
-    return [_view(record) for record in records]
+    records = project.exports.select_related("created_by", "curation").order_by("-pk")[:20]
+    return [_view(record, project) for record in records]
 
 
-def _view(record: Export) -> ExportView:
+def _view(record: Export, project: Project) -> ExportView:
     title = {"csv": "CSV", "coco": "COCO"}.get(record.format, record.format)
+    done = record.state == Export.State.DONE
+    hidden = done and _is_hidden(record, project)
     return ExportView(
         record=record,
         title=_("%(format)s with images") % {"format": title} if record.with_images else title,
         live=record.state in {Export.State.WAITING, Export.State.RUNNING},
-        ready=record.state == Export.State.DONE,
+        ready=done and not hidden,
+        hidden=hidden,
     )
+
+
+def _is_hidden(record: Export, project: Project) -> bool:
+    return bool(record.part) and project.status != Project.Status.FINISHED
 
 
 def one_export(project: Project, export_id: int) -> Export:
@@ -130,8 +206,13 @@ def one_export(project: Project, export_id: int) -> Export:
 
 
 def finished_export(project: Project, export_id: int) -> Export:
-    """Return an export of this project that can be downloaded; raise NotFoundError."""
+    """Return an export of this project that can be downloaded.
+
+    Raises NotFoundError; ConflictError for a part of a search while the project is open again.
+    """
     record = one_export(project, export_id)
     if record.state != Export.State.DONE:
         raise NotFoundError(_("There is no such file."))
+    if _is_hidden(record, project):
+        raise ConflictError(reopened())
     return record

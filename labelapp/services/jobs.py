@@ -110,7 +110,13 @@ def _export_again(access: Access, job: Job) -> None:
     record = Export.objects.filter(project=access.project, pk=job.target).first()
     if record is None:
         raise NotFoundError(_("The file is not there any more."))
-    exports.start_export(access=access, format=record.format, with_images=record.with_images)
+    exports.start_export(
+        access=access,
+        format=record.format,
+        with_images=record.with_images,
+        curation=record.curation_id,
+        part=record.part,
+    )
 
 
 def _note(access: Access, job: Job, action: str) -> None:

@@ -7,12 +7,13 @@ from typing import cast
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from labelapp.models import User
 from labelapp.rights import Right
+from labelapp.selectors.export_parts import PARTS, asked_id
 from labelapp.selectors.exports import finished_export
 from labelapp.selectors.projects import access
 from labelapp.services import exports
@@ -45,13 +46,21 @@ class LabelsView(APIView):
     @extend_schema(
         operation_id="labels_csv",
         summary="All labels as they are now, as CSV, without waiting",
+        parameters=[
+            OpenApiParameter("curation", int, description="a search for the best training set"),
+            OpenApiParameter(
+                "part", str, enum=PARTS, description="with curation: which of its images"
+            ),
+        ],
         responses={(200, "text/csv"): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, pid: str) -> HttpResponseBase:
         """Stream the labels."""
         found = access(cast("User", request.user), pid, self.right)
-        name = exports.download_name(found.project, "labels.csv")
-        stream = exports.csv_stream(found.project)
+        query = request.query_params
+        curation, part = asked_id(query.get("curation", "")), query.get("part", "")
+        stream = exports.csv_stream(found.project, curation, part)
+        name = exports.csv_name(found.project, curation, part)
         return stream_response(stream, name=name, content_type="text/csv; charset=utf-8")
 
 

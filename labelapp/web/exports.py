@@ -7,7 +7,8 @@ import json
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
@@ -15,7 +16,14 @@ from labelapp import queue
 from labelapp.errors import AppError, NotFoundError
 from labelapp.models import Export, Project
 from labelapp.rights import Right
-from labelapp.selectors.exports import certificate, export_views, finished_export, preview
+from labelapp.selectors.export_parts import asked_id, read_id
+from labelapp.selectors.exports import (
+    certificate,
+    export_views,
+    finished_export,
+    part_choice,
+    preview,
+)
 from labelapp.selectors.projects import Access
 from labelapp.services import exports
 from labelapp.services.image_files import media_path
@@ -29,24 +37,30 @@ def project_export(request: HttpRequest, access: Access) -> HttpResponse:
     """Show what can be exported; POST has a file made."""
     if request.method == "POST":
         return _start(request, access)
+    part = request.GET.get("part", "")
     context = {
         **_files_context(access),
         "active": "export",
         "finished": access.project.status == Project.Status.FINISHED,
         "preview": preview(access.project),
         "certificate": certificate(access.project),
+        "choice": part_choice(access.project, read_id(request.GET.get("curation", "")), part),
     }
     return render(request, "exports/page.html", context)
 
 
 def _start(request: HttpRequest, access: Access) -> HttpResponse:
+    curation, part = request.POST.get("curation", ""), request.POST.get("part", "")
     with outcome_said(request, refused=AppError):
         exports.start_export(
             access=access,
             format=request.POST.get("format", ""),
             with_images=request.POST.get("with_images") == "1",
+            curation=asked_id(curation),
+            part=part,
         )
-    return redirect("project_export", access.project.public_id)
+    query = f"?{urlencode({'curation': curation, 'part': part})}" if part else ""
+    return redirect(reverse("project_export", args=[access.project.public_id]) + query)
 
 
 @require_GET
@@ -78,9 +92,10 @@ def export_download(request: HttpRequest, access: Access, export_id: int) -> Htt
 @require_GET
 @project_page(Right.EXPORT)
 def export_csv(request: HttpRequest, access: Access) -> HttpResponseBase:
-    """Send the labels as they are now, without a worker."""
-    name = exports.download_name(access.project, "labels.csv")
-    stream = exports.csv_stream(access.project)
+    """Send the labels as they are now, without a worker; of a part where one is asked for."""
+    curation, part = asked_id(request.GET.get("curation", "")), request.GET.get("part", "")
+    stream = exports.csv_stream(access.project, curation, part)
+    name = exports.csv_name(access.project, curation, part)
     return stream_response(stream, name=name, content_type="text/csv; charset=utf-8")
 
 
