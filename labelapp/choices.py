@@ -59,22 +59,40 @@ ARCHITECTURES: dict[str, str] = {
 }
 """Networks, the quickest first."""
 
-ENSEMBLES: dict[str, str] = {
-    "cnn_small+checkpoints=5": gettext_noop("Small network, mean of 5 checkpoints"),
-    "cnn_small+checkpoints=20": gettext_noop(
-        "Small network, mean of 20 checkpoints: trained once, scored 20 times"
-    ),
-    "cnn_small+seeds=5": gettext_noop("Small network, mean of 5 runs: five times the training"),
-    "cnn_fast+checkpoints=5": gettext_noop("Strong small network, mean of 5 checkpoints"),
-    "cnn_fast+checkpoints=20": gettext_noop(
-        "Strong small network, mean of 20 checkpoints: trained once, scored 20 times"
-    ),
-    "resnet18+checkpoints=5": gettext_noop("ResNet-18, mean of 5 checkpoints"),
+SHORT: dict[str, str] = {
+    "cnn_small": gettext_noop("Small network"),
+    "cnn_fast": gettext_noop("Strong small network"),
+    "vit_b_16": "ViT-B/16",
 }
-"""Several networks as one, by the names of candidates of the race (docs/ensembles.md)."""
+"""What a network is called inside a sentence, where that differs."""
 
-CANDIDATES: dict[str, str] = ARCHITECTURES | ENSEMBLES
-"""All that can race."""
+PLAIN = "plain"
+WAYS: dict[str, str] = {
+    PLAIN: gettext_noop("Plainly: fresh weights, labels of people"),
+    "tuned": gettext_noop("Pre-trained, all of it fine-tuned"),
+    "frozen": gettext_noop("Pre-trained and frozen, one layer trained"),
+    "pseudo": gettext_noop("With pseudo-labels"),
+    "semi": gettext_noop("Consistency training with unlabelled images"),
+    "pseudo+tuned": gettext_noop("Pre-trained, fine-tuned, with pseudo-labels"),
+    "frozen+pseudo": gettext_noop("Pre-trained, frozen, with pseudo-labels"),
+}
+"""How a network is trained, by the parts of a candidate's name (mcal_engine.candidates)."""
+
+PRETRAINED = frozenset(way for way in WAYS if {"tuned", "frozen"} & set(way.split("+")))
+"""The ways that begin at weights from a file."""
+
+WEIGHT_FILES: dict[str, tuple[str, ...]] = {
+    "resnet18": ("resnet18-f37072fd.pth",),
+    "resnet50": ("resnet50-11ad3fa6.pth", "resnet50-0676ba61.pth"),
+    "squeezenet1_1": ("squeezenet1_1-b8a52dc0.pth",),
+    "densenet121": ("densenet121-a639ec97.pth",),
+    "googlenet": ("googlenet-1378be20.pth",),
+    "inception_v3": ("inception_v3_google-0cc3c7bd.pth",),
+    "efficientnet_b0": ("efficientnet_b0_rwightman-7f5810bc.pth",),
+    "convnext_tiny": ("convnext_tiny-983f1562.pth",),
+    "vit_b_16": ("vit_b_16-c867db91.pth", "vit_b_16_lc_swag-4e70ced5.pth"),
+}
+"""torchvision's files of pre-trained weights; of other networks there are none."""
 
 DISAGREEMENT = frozenset({"mutual_information", "variation_ratios"})
 """What only the members of an ensemble can say: of no use to a candidate that is one network."""

@@ -128,9 +128,23 @@ def target_of(project: Project) -> t.Target:
 
 def _paced(project: Project) -> dict[str, Any]:
     """Return what the project sets of pace and training; the engine's own values stand else."""
-    given = {name: project.settings.get(name) for name in ("max_rounds", "first")}
+    names = ("max_rounds", "first", "fixed_delta")
+    given = {name: project.settings.get(name) for name in names}
     found: dict[str, Any] = {name: int(value) for name, value in given.items() if value is not None}
-    return found | {"training": dict(project.settings.get("training") or {})}
+    return found | trained_of(project)
+
+
+def trained_of(project: Project) -> dict[str, Any]:
+    """Return how candidates train and how M(.) `informativeness` weighs, as a run's settings."""
+    from mcal_engine.config import Weighing  # noqa: PLC0415
+
+    weighing = dict(project.settings.get("weighing") or {})
+    if "neighbours" in weighing:
+        weighing["neighbours"] = int(weighing["neighbours"])
+    return {
+        "training": dict(project.settings.get("training") or {}),
+        "weighing": Weighing(**weighing),
+    }
 
 
 # --- every later step ----------------------------------------------------------------------------

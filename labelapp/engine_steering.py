@@ -16,6 +16,7 @@ from labelapp.engine import (
     order_of,
     save,
     target_of,
+    trained_of,
 )
 from labelapp.engine_rows import pool_of, scores_of
 from labelapp.models import Project, Run
@@ -72,6 +73,8 @@ def reconfigured(run: Run, project: Project) -> State:
         "rivals": tuple(project.rivals),
         "acquisition": project.acquisition,
         "confidence": project.certainty,
+        "fixed_delta": project.settings.get("fixed_delta"),
+        **trained_of(project),
     }
     rounds = project.settings.get("max_rounds")
     methods["max_rounds"] = types.RunConfig.max_rounds if rounds is None else int(rounds)

@@ -21,6 +21,7 @@ from labelapp.web import (
     audit_log,
     browse,
     candidates,
+    curate,
     dashboard,
     exports,
     forecast,

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labelapp.models import AuditLog
+from labelapp.selectors.candidate_words import candidate_names
 from labelapp.selectors.money_words import money, price, share
 from labelapp.selectors.people import ROLE_WORDS
 from labelapp.selectors.quality import pause_words
@@ -252,6 +253,8 @@ def _value(name: str, value: Any, currency: str) -> str:
         return str(BULK[value])
     if name == "role" and value in ROLE_WORDS:
         return _(ROLE_WORDS[value])
+    if name in ("arch", "rivals"):
+        return candidate_names([value] if isinstance(value, str) else list(value))
     text = pause_words(value) if name == "reason" and isinstance(value, str) else _plain(value)
     return f"{text[:LONGEST]}…" if len(text) > LONGEST else text
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext
-
-from labelapp.choices import CANDIDATES
+from labelapp.selectors.candidate_words import candidate_name
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_words import duration, money, money_range, share
 
@@ -23,7 +21,7 @@ def _row(facts: Facts, record: dict[str, Any], place: int) -> dict[str, Any]:
     star, chance = record["c_star"], record["probability_best"]
     errors, count = record["test_errors"][-1], record["test_counts"][-1]
     return {
-        "name": gettext(CANDIDATES.get(record["arch"], record["arch"])),
+        "name": candidate_name(record["arch"]),
         "arch": record["arch"],
         "errors": share(errors / max(1, count)),
         "seconds": duration(record["train_seconds"] + record["score_seconds"]),

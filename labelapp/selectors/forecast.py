@@ -22,6 +22,7 @@ from labelapp.selectors import forecast_history as history
 from labelapp.selectors import forecast_ledger as ledger
 from labelapp.selectors import forecast_words as words
 from labelapp.selectors.browse_query import browse_url
+from labelapp.selectors.candidate_words import candidate_name
 from labelapp.selectors.dashboard_words import (
     duration,
     mean_price,
@@ -78,7 +79,7 @@ def forecast_page(project: Project) -> Page:
     }
     totals["rows"] = [row | _total_words(row, facts.currency) for row in totals["rows"]]
     for line in race["lines"]:
-        line["name"] = words.arch_words(line["arch"])
+        line["name"] = candidate_name(line["arch"])
     return _page(facts, "forecast", pictures_, said) | {
         "totals": totals,
         "race": rows,
@@ -203,7 +204,7 @@ def _racer(facts: Facts, record: dict[str, Any]) -> dict[str, Any]:
     low, high = (record[name] for name in ("c_low", "c_high"))
     return {
         "arch": record["arch"],
-        "name": words.arch_words(record["arch"]),
+        "name": candidate_name(record["arch"]),
         "out": bool(facts.live) and record["arch"] not in facts.live,
         "chance": "" if chance is None else share(chance, digits=0),
         "c_star": "" if star is None else money(star, facts.currency),
@@ -308,7 +309,7 @@ def _machine(facts: Facts, row: dict[str, Any]) -> dict[str, Any]:
     price = line.amount / line.quantity if line.quantity else Decimal(0)
     return {
         "arch": row["arch"],
-        "name": words.arch_words(row["arch"]) if row["arch"] else gettext("Computing"),
+        "name": candidate_name(row["arch"]) if row["arch"] else gettext("Computing"),
         "trainings": number(line.entries),
         "time": duration(float(line.quantity) * 3600),
         "amount": money(line.amount, facts.currency),

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils.translation import gettext, ngettext
 
-from labelapp.choices import CANDIDATES
 from labelapp.models import Project
 from labelapp.selectors.dashboard_words import money, money_range, number, share
 from labelapp.selectors.date_words import day_words
@@ -29,11 +28,6 @@ def needs(facts: Facts) -> str:
         missing,
     )
     return words % {"n": missing}
-
-
-def arch_words(arch: str) -> str:
-    """Return what a network is called."""
-    return gettext(CANDIDATES.get(arch, arch))
 
 
 # --- error curves, cost --------------------------------------------------------------------------

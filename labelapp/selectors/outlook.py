@@ -24,7 +24,10 @@ CHOSEN = frozenset({"audit", "machine", "residual", "finished"})
 """Phases, and purposes of batches, in which the last model is trained."""
 DIGITS = 6  # of sums, so that no page rounds half a cent another way
 TERMS = ("prices", "target")
-METHODS = ("arch", "rivals", "acquisition", "confidence", "max_rounds")
+METHODS = (
+    *("arch", "rivals", "acquisition", "confidence", "max_rounds"),
+    *("fixed_delta", "weighing", "training"),
+)
 
 
 def state_parts(prefix: str = "") -> dict[str, F]:

@@ -19,6 +19,7 @@ from labelapp import choices
 from labelapp.models import AuditLog, Project, SteeringAction, User
 from labelapp.selectors import steering as found
 from labelapp.selectors.audit_words import change_lines
+from labelapp.selectors.candidate_words import candidate_names
 from labelapp.selectors.money_words import images, money, share
 from labelapp.selectors.steering_reasons import TOO_LATE
 from labelapp.selectors.steering_words import TITLES
@@ -35,6 +36,11 @@ _METHODS: dict[str, str] = {
     "acquisition": gettext_noop("what people label next"),
     "certainty": gettext_noop("what the machine is sure of"),
     "max_rounds": gettext_noop("trainings at most"),
+    "fixed_delta": gettext_noop("labels per round"),
+    "neighbours": gettext_noop("neighbours that are looked at"),
+    "representativeness": gettext_noop("weight of being like others"),
+    "uncertainty": gettext_noop("weight of being uncertain"),
+    "members_gib": gettext_noop("GiB for the members of an ensemble"),
 }
 
 
@@ -115,10 +121,11 @@ def _detail(action: SteeringAction) -> str:
 
 def _choice(name: str, value: Any) -> str:
     if name in {"arch", "rivals"}:
-        names = [value] if isinstance(value, str) else list(value)
-        return ", ".join(_(choices.CANDIDATES.get(one, one)) for one in names) or _("none")
+        return candidate_names([value] if isinstance(value, str) else list(value))
+    if value is None:
+        return _("no limit") if name == "max_rounds" else _("the usual value")
     table = {"acquisition": choices.ACQUISITIONS, "certainty": choices.CERTAINTIES}.get(name, {})
-    return _("no limit") if value is None else _(table.get(str(value), str(value)))
+    return _(table.get(str(value), str(value)))
 
 
 def _cost(known: found.Known, action: SteeringAction) -> str:

@@ -14,6 +14,8 @@ from functools import lru_cache
 from django.utils.formats import number_format
 from django.utils.translation import get_language, gettext, gettext_noop, ngettext
 
+from labelapp.selectors.candidate_words import candidate_name
+
 PATTERNS: tuple[str, ...] = (
     # Decisions of the engine (mcal_engine/rules.py, race.py, auditing.py): after "The engine ...".
     gettext_noop(
@@ -98,10 +100,10 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("Set aside: the worker is being stopped"),
     gettext_noop("Done"),
     gettext_noop("%(reason)s: process %(text)s"),
-    gettext_noop("%(text)s: step %(n)s of %(n2)s, loss %(text2)s, accuracy %(percent)s"),
-    gettext_noop("%(text)s: step %(n)s of %(n2)s"),
-    gettext_noop("%(text)s: scoring %(images)s"),
-    gettext_noop("%(text)s: trained in %(seconds)s s, scored all images in %(seconds2)s s"),
+    gettext_noop("%(arch)s: step %(n)s of %(n2)s, loss %(text)s, accuracy %(percent)s"),
+    gettext_noop("%(arch)s: step %(n)s of %(n2)s"),
+    gettext_noop("%(arch)s: scoring %(images)s"),
+    gettext_noop("%(arch)s: trained in %(seconds)s s, scored all images in %(seconds2)s s"),
     # Jobs, imports, exports.
     gettext_noop("it was cancelled."),
     gettext_noop("Trying again: %(reason)s"),
@@ -110,7 +112,7 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("The next step could not be computed: %(reason)s. Resume to try again."),
     gettext_noop("Packing the images: %(percent)s"),
     gettext_noop("Training on %(images)s"),
-    gettext_noop("Training %(text)s (%(n)s of %(n2)s) on %(images)s"),
+    gettext_noop("Training %(arch)s (%(n)s of %(n2)s) on %(images)s"),
     gettext_noop("The training program was killed by signal %(n)s (out of memory?): %(text)s"),
     gettext_noop("The training program was killed by signal %(n)s (out of memory?)"),
     gettext_noop("The training program was killed by signal %(n)s: %(text)s"),
@@ -170,23 +172,29 @@ _PLACES: dict[str, str] = {
     "n": _INTEGER,
     "seconds": r"\d+\.\d",
     "text": r".+?",
+    "arch": r"[a-z0-9][\w.:+=-]*",
 }
 
 
 def stored_words(text: str) -> str:
     """Return a stored English text in the page's language; itself where it has no pattern."""
-    if not text or (get_language() or "en").startswith("en"):
+    if not text:
         return text
-    for english, pattern in _compiled():
+    for english, pattern in _compiled(named=(get_language() or "en").startswith("en")):
         if found := pattern.fullmatch(text):
             values = {name: _value(name, value) for name, value in found.groupdict().items()}
             return gettext(english) % values if values else gettext(english)
     return text
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> list[tuple[str, re.Pattern[str]]]:
-    return [(english, _pattern(english)) for english in PATTERNS]
+@lru_cache(maxsize=2)
+def _compiled(*, named: bool) -> list[tuple[str, re.Pattern[str]]]:
+    """Return the sentences with their patterns; `named`: those with a candidate's name alone.
+
+    The names are the engine's, so these sentences are put into words in English, too.
+    """
+    found = [one for one in PATTERNS if not named or "%(arch)s" in one]
+    return [(english, _pattern(english)) for english in found]
 
 
 def _pattern(english: str) -> re.Pattern[str]:
@@ -254,4 +262,5 @@ _SAY: dict[str, Callable[[str], str]] = {
     "percent": _percent,
     "n": _number,
     "seconds": _number,
+    "arch": candidate_name,
 }

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.utils.translation import gettext, ngettext
 
-from labelapp.choices import CANDIDATES
 from labelapp.models import Event, Job, ModelVersion, Project, TrainItem
+from labelapp.selectors.candidate_words import candidate_name
 from labelapp.selectors.dashboard_words import number
 
 MOST_EVENTS = 400
@@ -84,7 +84,7 @@ def _says(found: dict[str, Any]) -> str:
     """Say which training this is, and how far."""
     if found["state"] == "none":
         return ""
-    name = gettext(CANDIDATES.get(found["arch"], found["arch"]))
+    name = candidate_name(found["arch"])
     facts = {"name": name, "number": number(found["iteration"]), "images": _images(found["size"])}
     if found["state"] == "training":
         return gettext("Training %(number)s goes on, with %(images)s. Network: %(name)s.") % facts

@@ -19,6 +19,7 @@ from labelapp.services import audit, runs
 from labelapp.services.class_lists import NewClass, assign, check_names
 from labelapp.services.purging import purge
 from labelapp.services.terms import Method, Terms, amounts
+from labelapp.services.training_settings import TrainingSettings
 
 __all__ = [
     "Method",
@@ -42,17 +43,19 @@ def create_project(
     method: Method,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
+    training: TrainingSettings | None = None,
 ) -> Project:
     """Create a project with its classes; `user` becomes its owner.
 
-    Raises InvalidInputError whose fields name every wrong value.
+    `training` are put into `settings`. Raises InvalidInputError whose fields name every wrong value.
     """
-    _check(name, class_names, terms, method)
+    _check(name, class_names, terms, method, training)
+    settings = settings or {}
     with transaction.atomic():
         project = Project.objects.create(
             name=name.strip(),
             seed=seed,
-            settings=settings or {},
+            settings=settings if training is None else training.into(settings),
             created_by=user,
             **asdict(terms),
             **asdict(method),
@@ -69,9 +72,16 @@ def _equip(project: Project, user: User, classes: list[NewClass]) -> None:
     Membership.objects.create(project=project, user=user, role=Role.OWNER)
 
 
-def _check(name: str, class_names: list[str] | None, terms: Terms, method: Method) -> None:
+def _check(
+    name: str,
+    class_names: list[str] | None,
+    terms: Terms,
+    method: Method,
+    training: TrainingSettings | None,
+) -> None:
     """Raise InvalidInputError naming everything that is wrong at once."""
     wrong: dict[str, object] = {**terms.check(), **method.check()}
+    wrong |= {} if training is None else training.check()
     if message := _name_problem(name):
         wrong["name"] = message
     if class_names is not None:
@@ -111,17 +121,20 @@ def update_project(
     terms: Terms,
     method: Method,
     flip: bool,
+    training: TrainingSettings | None = None,
 ) -> None:
-    """Change name, classes, terms and method before the run starts.
+    """Change name, classes, terms, method and trainings before the run starts.
 
     Raises ConflictError once it has started, InvalidInputError naming what is wrong.
     """
     _need(access, Right.STEER)
-    _check(name, class_names, terms, method)
+    _check(name, class_names, terms, method, training)
     project = access.project
     with transaction.atomic():
         before = _snapshot(Project.objects.select_for_update(no_key=True).get(pk=project.pk))
-        plain = {"name": name.strip(), "settings": {**project.settings, "flip": flip}}
+        settings = {**project.settings, "flip": flip}
+        settings = settings if training is None else training.into(settings)
+        plain = {"name": name.strip(), "settings": settings}
         rows = Project.objects.filter(pk=project.pk, status=Project.Status.SETUP, run=None)
         if not rows.update(**plain, **asdict(terms), **asdict(method)):
             raise ConflictError(_("The run has started: only the name can be changed now."))

@@ -28,6 +28,7 @@ from labelapp.services import ahead, audit, runs
 from labelapp.services.leases import one_writer
 from labelapp.services.steering_cut import Cut, cut
 from labelapp.services.terms import Method
+from labelapp.services.training_settings import BETWEEN_ROUNDS, TrainingSettings
 
 State = dict[str, Any]
 STOPS = ("stop", "audit")
@@ -36,24 +37,35 @@ _KEPT = ("state", "attempt")  # for the undo: nothing that people read
 
 @dataclass(frozen=True)
 class Methods:
-    """What can change about how a run works: names of labelapp.choices, and the last training."""
+    """What can change about how a run works: names of labelapp.choices, and the last training.
+
+    Of how candidates train only what no error curve was measured with
+    (`training_settings.BETWEEN_ROUNDS`); None is the usual value.
+    """
 
     arch: str
     rivals: tuple[str, ...]
     acquisition: str
     certainty: str
     max_rounds: int | None = None
+    fixed_delta: int | None = None
+    neighbours: int | None = None
+    representativeness: float | None = None
+    uncertainty: float | None = None
+    members_gib: float | None = None
 
     @classmethod
     def of(cls, project: Project) -> Methods:
         """Return the methods that a project has."""
         rounds = project.settings.get("max_rounds")
+        values = TrainingSettings.of(project.settings).values()
         return cls(
             project.arch,
             tuple(project.rivals),
             project.acquisition,
             project.certainty,
             None if rounds is None else int(rounds),
+            **{name: values.get(name) for name in BETWEEN_ROUNDS},
         )
 
     def check(self) -> dict[str, str]:
@@ -62,14 +74,18 @@ class Methods:
         method = Method(
             arch=self.arch, rivals=rivals, acquisition=self.acquisition, certainty=self.certainty
         )
-        wrong = method.check()
+        wrong = method.check() | TrainingSettings.from_values(self._between_rounds()).check()
         if self.max_rounds is not None and not 1 <= self.max_rounds <= 1000:
             wrong["max_rounds"] = _("The number of trainings must lie between 1 and 1,000.")
         return wrong
 
+    def _between_rounds(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in BETWEEN_ROUNDS}
+
     def put(self, project: Project) -> dict[str, Any]:
         """Put the methods into this copy of the project; return the columns that hold them."""
-        settings = {k: v for k, v in project.settings.items() if k != "max_rounds"}
+        kept = {k: v for k, v in project.settings.items() if k != "max_rounds"}
+        settings = TrainingSettings.of(kept).later(**self._between_rounds()).into(kept)
         if self.max_rounds is not None:
             settings["max_rounds"] = self.max_rounds
         values = {
@@ -249,7 +265,7 @@ def _differences(old: Methods, new: Methods) -> dict[str, Any]:
 
 def _kind(old: Methods, new: Methods) -> str:
     """Return which sentence the event gets."""
-    same = (old.arch, old.rivals) == (new.arch, new.rivals)
+    same = (old.arch, old.rivals, old.members_gib) == (new.arch, new.rivals, new.members_gib)
     return "acquisition" if same else "architectures"
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from labelapp import choices
 from labelapp.models import Project
+from labelapp.selectors.candidate_words import candidate_name, candidate_problem, is_one_network
 from labelapp.selectors.dashboard_words import number
 
 MAX_PRICE = Decimal(100_000)
@@ -76,7 +77,10 @@ def amounts(project: Project) -> dict[str, str | None]:
 
 @dataclass(frozen=True)
 class Method:
-    """How the engine works in a project: names of labelapp.choices. Fixed once the run starts."""
+    """How the engine works in a project: names of labelapp.choices; `arch` and `rivals` are candidates.
+
+    Networks, M(.) and L(.) can change while the run goes on (services.steering), the rest cannot.
+    """
 
     certificate: str = "audit"
     acquisition: str = "margin"
@@ -87,12 +91,14 @@ class Method:
     cost_model: str = "linear"
 
     def check(self) -> dict[str, str]:
-        """Return what is wrong, by field; empty when all is well."""
+        """Return what is wrong, by field; empty when all is well.
+
+        Candidates that begin at pre-trained weights need the file of those weights.
+        """
         known: dict[str, Collection[str]] = {
             "certificate": choices.CERTIFICATES,
             "acquisition": choices.ACQUISITIONS,
             "certainty": choices.CERTAINTIES,
-            "arch": choices.CANDIDATES,
             "curve_model": choices.CURVE_MODELS,
             "cost_model": choices.COST_MODELS,
         }
@@ -101,22 +107,25 @@ class Method:
             for field, names in known.items()
             if getattr(self, field) not in names
         }
+        if message := candidate_problem(self.arch):
+            wrong["arch"] = message
         if message := self._rivals_problem():
             wrong["rivals"] = message
-        alone = {self.arch, *self.rivals} - set(choices.ENSEMBLES)
-        if self.acquisition in choices.DISAGREEMENT and alone:
+        archs = (self.arch, *self.rivals)
+        if self.acquisition in choices.DISAGREEMENT and any(map(is_one_network, archs)):
             wrong.setdefault(
                 "acquisition",
                 _(
-                    "Only the members of an ensemble can disagree. Choose ensembles as networks, "
-                    "or another way to choose images."
+                    "Only the members of an ensemble can disagree. Give every network 2 checkpoints "
+                    "or runs, or more, or choose images in another way."
                 ),
             )
         return wrong
 
     def _rivals_problem(self) -> str:
-        if unknown := sorted(set(self.rivals) - set(choices.CANDIDATES)):
-            return _("There is no network %(names)s.") % {"names": ", ".join(unknown)}
+        problems = {name: candidate_problem(name) for name in self.rivals}
+        if said := [f"{candidate_name(name)}: {text}" for name, text in problems.items() if text]:
+            return " ".join(said)
         if len({self.arch, *self.rivals}) != 1 + len(self.rivals):
             return _("Each network races once: the first one is in the race already.")
         return (

@@ -13,9 +13,18 @@ from django.utils.translation import gettext_lazy as _
 from labelapp import choices
 from labelapp.errors import InvalidInputError
 from labelapp.models import Project
+from labelapp.selectors.candidate_words import candidate_name, candidate_names
 from labelapp.selectors.dashboard_words import share
 from labelapp.services.class_lists import check_names, split_names
 from labelapp.services.terms import CURRENCIES, Method, Terms
+from labelapp.services.training_settings import TrainingSettings
+from labelapp.web.candidate_field import CandidateField, RivalsField
+from labelapp.web.training_fields import (
+    PRESET_WORDS,
+    TrainingForm,
+    preset_values,
+    training_facts,
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -128,7 +137,7 @@ class RunForm(TermsForm):
         return super().clean()
 
 
-class ProjectForm(TermsForm):
+class ProjectForm(TrainingForm, TermsForm):
     """What defines a project, before its run starts."""
 
     classes = forms.CharField(
@@ -158,15 +167,21 @@ class ProjectForm(TermsForm):
     certainty = _choice(
         _("What the machine is sure of"), _("The order in which it may label."), choices.CERTAINTIES
     )
-    arch = _choice(_("Network"), _("What is trained."), choices.CANDIDATES)
-    rivals = forms.MultipleChoiceField(
+    arch = CandidateField(
         required=False,
-        label=_("Networks that race with it"),
+        label=_("What is trained"),
+        help_text=_(
+            "The quicker networks stand first. Checkpoints are states near the end of one "
+            "training, runs are trainings from other beginnings: two or more of either make an "
+            "ensemble, whose mean labels."
+        ),
+    )
+    rivals = RivalsField(
+        required=False,
+        label=_("What races with it"),
         help_text=_(
             "Each is trained every round, and paid, until it is unlikely to be the cheapest."
         ),
-        choices=_words(choices.CANDIDATES),
-        widget=forms.CheckboxSelectMultiple,
     )
     curve_model = _choice(
         _("How the error is forecast"), _("From the trainings so far."), choices.CURVE_MODELS
@@ -186,7 +201,8 @@ class ProjectForm(TermsForm):
     def clean(self) -> dict[str, Any]:
         """Say everything that is wrong at once, also when another field cannot be read."""
         data = super().clean()
-        self.complain(self.method().check())
+        self.complain(self._method_problems())
+        self.complain(self.training().check())
         if "classes" in data:
             try:
                 check_names(self.class_names())
@@ -201,9 +217,24 @@ class ProjectForm(TermsForm):
         given = {name: data[name] for name in names if data.get(name)}
         return Method(**given, rivals=tuple(data.get("rivals", ())))
 
+    def _method_problems(self) -> dict[str, str]:
+        """Return what is wrong with the method, but for candidates that could not even be read."""
+        found = self.method().check()
+        unread = {"arch", "rivals"} & set(self.errors)
+        return {n: text for n, text in found.items() if not unread or n in self.errors}
+
     def advanced_errors(self) -> bool:
         """Tell whether something is wrong among what the page folds away."""
-        return bool(set(_ADVANCED) & set(self.errors))
+        return bool(set(_ADVANCED) & set(self.errors)) or self.initial.get("preset") not in {
+            None,
+            "usual",
+        }
+
+    def filled(self) -> ProjectForm:
+        """Return the form as it was typed, with the values of the chosen preset; nothing is saved."""
+        typed: dict[str, Any] = {name: self[name].data for name in self.fields}
+        chosen = typed["preset"] if typed["preset"] in PRESET_WORDS else "usual"
+        return type(self)(initial=typed | preset_values(chosen) | {"preset": chosen})
 
     def class_names(self) -> list[str]:
         """Return the pasted list, split."""
@@ -233,28 +264,30 @@ def initial_of(project: Project) -> dict[str, Any]:
         "currency": project.currency,
         "budget": None if project.budget is None else plain(project.budget),
         **{field.name: getattr(project, field.name) for field in fields(Method)},
+        **_as_typed(TrainingSettings.of(project.settings)),
         "flip": bool(project.settings.get("flip")),
     }
 
 
 def fixed_facts(project: Project, *, terms: bool) -> list[tuple[StrOrPromise, StrOrPromise]]:
     """Return in words what cannot change any more; with `terms` promise and prices, too."""
-    rivals = ", ".join(str(_network(name)) for name in project.rivals)
     facts: list[tuple[StrOrPromise, StrOrPromise]] = [
         (_("How the promise is kept"), _(choices.CERTIFICATES[project.certificate])),
         (_("Images may be mirrored"), _("yes") if project.settings.get("flip") else _("no")),
         (_("What people label next"), _(choices.ACQUISITIONS[project.acquisition])),
         (_("What the machine is sure of"), _(choices.CERTAINTIES[project.certainty])),
-        (_("Network"), _network(project.arch)),
-        (_("Networks that race with it"), rivals or _("none")),
+        (_("What is trained"), candidate_name(project.arch)),
+        (_("What races with it"), candidate_names(project.rivals)),
         (_("How the error is forecast"), _(choices.CURVE_MODELS[project.curve_model])),
         (_("How training times are forecast"), _(choices.COST_MODELS[project.cost_model])),
+        *training_facts(TrainingSettings.of(project.settings)),
     ]
     return _terms_facts(project) + facts if terms else facts
 
 
-def _network(name: str) -> StrOrPromise:
-    return _(choices.CANDIDATES.get(name, name))
+def _as_typed(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the settings as fields show them: whole numbers without a point."""
+    return {n: int(v) if v == int(v) else v for n, v in settings.values().items()}
 
 
 def _terms_facts(project: Project) -> list[tuple[StrOrPromise, StrOrPromise]]:

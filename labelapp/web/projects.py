@@ -74,6 +74,8 @@ def project_new(request: HttpRequest) -> HttpResponse:
             _("Annotators do not make projects: ask the owner of this installation.")
         )
     form = ProjectForm(request.POST or None, initial=NEW_PROJECT)
+    if "fill" in request.POST:
+        return render(request, "projects/new.html", {"form": form.filled()})
     if request.method == "POST" and form.is_valid():
         try:
             project = _create(request, form)
@@ -94,6 +96,7 @@ def _create(request: HttpRequest, form: ProjectForm) -> Project:
         terms=form.terms(),
         method=form.method(),
         settings={"flip": form.cleaned_data["flip"]},
+        training=form.training(),
     )
 
 
@@ -120,6 +123,9 @@ def project_settings(request: HttpRequest, access: Access) -> HttpResponse:
     stage = Stage.of(access.project)
     initial = initial_of(access.project)
     form = forms[stage](request.POST or None, initial=initial)
+    if "fill" in request.POST and isinstance(form, ProjectForm):
+        context = _settings_context(access, form.filled(), stage)
+        return render(request, "projects/settings.html", context)
     if request.method == "POST" and form.is_valid():
         try:
             messages.success(request, _save(access, form))
@@ -155,6 +161,7 @@ def _save(access: Access, form: NameForm) -> str:
             terms=form.terms(),
             method=form.method(),
             flip=form.cleaned_data["flip"],
+            training=form.training(),
         )
         return _("Saved.")
     changed = isinstance(form, RunForm) and run_settings.change_settings(

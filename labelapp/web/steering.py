@@ -25,7 +25,10 @@ from labelapp.selectors.dashboard_words import number
 from labelapp.selectors.projects import Access
 from labelapp.selectors.stored_words import stored_words
 from labelapp.services import steering, steering_classes, steering_jobs
+from labelapp.services.training_settings import TrainingSettings
 from labelapp.web.base import project_page
+from labelapp.web.candidate_field import CandidateField, RivalsField
+from labelapp.web.training_fields import FIXED, setting_field, training_facts
 
 
 def _options(names: dict[str, str]) -> list[tuple[str, str]]:
@@ -35,14 +38,10 @@ def _options(names: dict[str, str]) -> list[tuple[str, str]]:
 class MethodsForm(forms.Form):
     """Networks, what people label next, and how often the model may train."""
 
-    arch = forms.ChoiceField(
-        label=gettext_lazy("Network"), choices=lambda: _options(choices.CANDIDATES)
-    )
-    rivals = forms.MultipleChoiceField(
+    arch = CandidateField(label=gettext_lazy("What is trained"))
+    rivals = RivalsField(
         required=False,
-        label=gettext_lazy("Networks that race with it"),
-        choices=lambda: _options(choices.CANDIDATES),
-        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("What races with it"),
     )
     acquisition = forms.ChoiceField(
         label=gettext_lazy("What people label next"), choices=lambda: _options(choices.ACQUISITIONS)
@@ -59,11 +58,21 @@ class MethodsForm(forms.Form):
         help_text=gettext_lazy("Those of the past count. Empty: as many as pay off, up to 30."),
     )
 
+    fixed_delta = setting_field("fixed_delta")
+    neighbours = setting_field("neighbours")
+    representativeness = setting_field("representativeness")
+    uncertainty = setting_field("uncertainty")
+    members_gib = setting_field("members_gib")
+
     @classmethod
     def of(cls, project: Project) -> MethodsForm:
         """Return the form with the project's methods."""
         now = steering.Methods.of(project)
         return cls(initial={name: getattr(now, name) for name in cls.base_fields})
+
+    def weights(self) -> list[forms.BoundField]:
+        """Return the fields of how informativeness weighs."""
+        return [self[name] for name in ("neighbours", "representativeness", "uncertainty")]
 
     def methods(self) -> steering.Methods:
         """Return what was chosen."""
@@ -109,6 +118,8 @@ def _page(
         "classes": None if known.run is None or over else words.classes_card(known),
         "choices": list(access.project.classes.filter(archived=False).order_by("index")),
         "methods_form": methods or MethodsForm.of(access.project),
+        "trains": training_facts(TrainingSettings.of(access.project.settings)),
+        "trains_fixed": _(FIXED),
         "reopen_form": reopen or ReopenForm(initial=percent),
         "history": history,
         "older": older,
