@@ -58,13 +58,8 @@ def run_job(folder: Path, cancelled: Callable[[], bool]) -> Facts:
     reporter = Reporter(folder / "progress.json", n=len(images))
     pause = Pause(folder / "pause", cancelled)
     learner = _learner(folder, request, images, reporter, pause)
-    more = {
-        "training": request.training,
-        "flip": request.flip,
-        "device": learner.device.type,
-        "pretrained": request.pretrained,
-    }
-    store = Folder(folder / "steps", key_of(request.settings, pool, images_hash(images), more))
+    key = key_of(request.settings, pool, images_hash(images), _told(learner, request))
+    store = Folder(folder / "steps", key)
     result, subset = compare(
         request.settings,
         pool,
@@ -123,6 +118,12 @@ def _learner(
     learner.members_in, learner.prior = folder, prior_of(request.pretrained)
     learner.waited = lambda: pause.seconds
     return learner
+
+
+def _told(learner: SearchLearner, request: SearchRequest) -> Facts:
+    from mcal_engine.vision.search_key import told  # noqa: PLC0415  torch
+
+    return told(learner, (request.settings.acquirer, request.settings.model))
 
 
 class Pause:

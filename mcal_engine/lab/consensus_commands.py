@@ -26,6 +26,7 @@ from mcal_engine.lab.search_commands import (
     held_out_of,
     make_learner,
     store_of,
+    told_of,
 )
 from mcal_engine.lab.tables import table
 from mcal_engine.search import LabelledPool, SearchSettings, spread
@@ -89,7 +90,8 @@ def analyse(options: argparse.Namespace) -> Facts:
     learner = make_learner(data, options)
     if not isinstance(learner, MemberLearner):
         raise DataError("this learner does not show what each member says")
-    store = store_of(options, data, SearchSettings(plan.share), pool, consensus=asdict(plan))
+    told = {"consensus": asdict(plan), **told_of(learner, (*plan.acquirers, *plan.targets))}
+    store = store_of(options, data, SearchSettings(plan.share), pool, told)
     runs = [Analysis(plan, pool, learner, store, seed, _say).run() for seed in options.seeds]
     return {
         "plan": asdict(plan),

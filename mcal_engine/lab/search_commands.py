@@ -10,9 +10,8 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,11 +138,13 @@ def _search(options: argparse.Namespace, arguments: list[str]) -> int:
     data = datasets.load(options.data, limit=options.limit, seed=options.draw_seed)
     pool = LabelledPool(data.labels, held_out_of(len(data.labels), options), len(data.class_names))
     search.check(settings, pool)
-    store = store_of(options, data, settings, pool)
+    learner = make_learner(data, options)
+    told = told_of(learner, (settings.acquirer, settings.model))
+    store = store_of(options, data, settings, pool, told)
     result, subset = search_compare.compare(
         settings,
         pool,
-        make_learner(data, options),
+        learner,
         store,
         options.seeds,
         sets=search_compare.SETS if options.compare else (),
@@ -183,19 +184,21 @@ def store_of(
     data: datasets.Dataset,
     settings: SearchSettings,
     pool: LabelledPool,
-    **more: object,
+    told: Facts,
 ) -> Store:
-    """Return where steps are kept: below --work, or in memory."""
+    """Return where steps are kept: below --work, or in memory. `told` is for their key."""
     if options.work is None:
         return Memory()
-    told: dict[str, Any] = {
-        "training": training_of(options),
-        "flip": options.flip,
-        **more,
-    }
-    if options.weights is not None or options.allow_download:
-        told["weights"] = weights_of(options)
-    return Folder(options.work, key_of(settings, pool, images_hash(data.images), told))
+    more = {"training": training_of(options), "flip": options.flip, **told}
+    return Folder(options.work, key_of(settings, pool, images_hash(data.images), more))
+
+
+def told_of(learner: Learner, archs: Iterable[str]) -> Facts:
+    """Return what the learner adds to the key (`vision.search_key.told`); nothing of a stand-in."""
+    from mcal_engine.vision.learner import TorchLearner  # noqa: PLC0415 - torch
+    from mcal_engine.vision.search_key import told  # noqa: PLC0415
+
+    return told(learner, archs) if isinstance(learner, TorchLearner) else {}
 
 
 def _transfer(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -205,11 +208,12 @@ def _transfer(options: argparse.Namespace, arguments: list[str]) -> int:
     pool = LabelledPool(data.labels, held_out, len(data.class_names))
     settings = search_compare.transfer_settings(subset, pool, options.arch)
     search.check(settings, pool)
+    learner = make_learner(data, options)
     result = search_compare.transfer(
         subset,
         pool,
-        make_learner(data, options),
-        store_of(options, data, settings, pool),
+        learner,
+        store_of(options, data, settings, pool, told_of(learner, (options.arch,))),
         options.arch,
         options.seeds,
         watch=say_step,
