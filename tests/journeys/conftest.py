@@ -14,9 +14,9 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.app.web.labelling_pages import until
+from tests.browsers import CHROMIUM, launched
 from tests.journeys.product import Product, wait_for
 
-CHROMIUM = Path("/usr/bin/chromium")
 IMAGES = 200
 PATIENCE_MS = 30_000  # the machine that runs the tests may be busy with something else
 SEEN_MS = 150  # the page takes a second press within a moment for a bounce
@@ -24,7 +24,7 @@ SEEN_MS = 150  # the page takes a second press within a moment for a bounce
 
 def pytest_collection_modifyitems(items):
     """Say loudly what is missing; in CI it is a failure, not a skip."""
-    if CHROMIUM.exists():
+    if Path(CHROMIUM).exists():
         return
     if os.environ.get("CI"):
         pytest.exit(f"{CHROMIUM} is missing and CI needs it: apt-get install chromium", 1)
@@ -47,9 +47,7 @@ def product(tmp_path_factory):
 def browser():
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
+        chromium = launched(playwright, "--disable-gpu")
         yield chromium
         chromium.close()
 

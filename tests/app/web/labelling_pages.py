@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, Error, Page, Request, expect, sync_playwright
 
 from tests.app.web.labelling_site import Site
+from tests.browsers import launched
 
 API = re.compile("/api/v1/projects/")
 SHOWN = "#frame canvas"
@@ -25,7 +26,7 @@ PATIENCE_MS = 30_000  # the machine that runs the tests may be busy with somethi
 def chromium():
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield launched(playwright)
 
 
 @contextmanager
