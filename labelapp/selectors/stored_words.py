@@ -104,6 +104,44 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("%(arch)s: step %(n)s of %(n2)s"),
     gettext_noop("%(arch)s: scoring %(images)s"),
     gettext_noop("%(arch)s: trained in %(seconds)s s, scored all images in %(seconds2)s s"),
+    # Files of pre-trained weights, and what does not fit on the disk (mcal_engine/vision/).
+    gettext_noop(
+        "There are no pre-trained weights of %(text)s: expected %(text2)s or %(text3)s with %(text4)s. Looked for in %(text5)s: copy it there. Nothing was downloaded: that has to be allowed (MCAL_ALLOW_WEIGHT_DOWNLOAD=true, or --allow-download)."
+    ),
+    gettext_noop(
+        "There are no pre-trained weights of %(text)s: expected %(text2)s or %(text3)s with %(text4)s. No folder of weights was named (MCAL_WEIGHTS_DIR, or --weights DIR). Nothing was downloaded: that has to be allowed (MCAL_ALLOW_WEIGHT_DOWNLOAD=true, or --allow-download)."
+    ),
+    gettext_noop(
+        "There are no pre-trained weights of %(text)s: expected %(text3)s with %(text4)s. Looked for in %(text5)s: copy it there."
+    ),
+    gettext_noop(
+        "There are no pre-trained weights of %(text)s: expected %(text3)s with %(text4)s. No folder of weights was named (MCAL_WEIGHTS_DIR, or --weights DIR)."
+    ),
+    gettext_noop(
+        "%(text)s is half-written or was changed: its SHA-256 begins with %(text2)s, expected is %(text3)s. Copy the file anew."
+    ),
+    gettext_noop(
+        "The weights %(text)s cannot be trusted: %(text2)s needs its SHA-256 in %(text3)s beside it."
+    ),
+    gettext_noop("The weights of %(text)s take images of %(n)s channels; these have %(n2)s."),
+    gettext_noop("The weights %(text)s cannot be used: %(text2)s"),
+    gettext_noop(
+        "%(text)s holds weights of %(text2)s, not of %(text3)s. Put the right file there."
+    ),
+    gettext_noop("%(text)s could not be fetched into %(text2)s: %(text3)s"),
+    gettext_noop(
+        "The features take %(n)s MiB; at most %(n2)s MiB may be kept. Choose a network with fewer features, or allow more."
+    ),
+    gettext_noop(
+        "The disk is full: the features take %(n)s MiB in %(text)s, and %(n2)s MiB are free. Free some space."
+    ),
+    gettext_noop("The features cannot be kept in %(text)s: %(text2)s"),
+    gettext_noop(
+        "%(n)s members take %(text)s on disk; at most %(text2)s are allowed. Ask for fewer, or allow more."
+    ),
+    gettext_noop("%(n)s members take %(text)s; %(text2)s are free. Free some space."),
+    gettext_noop("The members outgrew the %(text)s allowed, at number %(n)s."),
+    gettext_noop("The disk is full: %(text)s could not be kept."),
     # Jobs, imports, exports.
     gettext_noop("it was cancelled."),
     gettext_noop("Trying again: %(reason)s"),
@@ -133,6 +171,33 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("The disk is full. Free some space"),
     gettext_noop("Reading or writing files failed: %(text)s."),
     gettext_noop("Writing the file failed: %(text)s."),
+    # A search for the best training set (services/curation_program.py, curations.py).
+    gettext_noop("Waiting: a training goes first"),
+    gettext_noop("The search begins"),
+    gettext_noop("Searching"),
+    gettext_noop("Training %(n)s of %(n2)s, to choose: %(images)s"),
+    gettext_noop("Training %(n)s of %(n2)s, to compare: %(images)s"),
+    gettext_noop("Found the part: %(seconds)s s of computing in all"),
+    gettext_noop(
+        "The project was opened again, or archived. The search can go on once it has finished."
+    ),
+    gettext_noop(
+        "The disk is full. Free some space, then let the search go on: finished steps stay."
+    ),
+    gettext_noop("The disk is full: nothing more can be kept in %(text)s."),
+    gettext_noop("The search program was killed by signal %(n)s (out of memory?): %(text)s"),
+    gettext_noop("The search program was killed by signal %(n)s (out of memory?)"),
+    gettext_noop("The search program was killed by signal %(n)s: %(text)s"),
+    gettext_noop("The search program was killed by signal %(n)s"),
+    gettext_noop("The search program ended with code %(n)s: %(text)s"),
+    gettext_noop("The search program ended with code %(n)s"),
+    gettext_noop("There is no label that could take part."),
+    gettext_noop("%(text)s is not what the search wrote: it was damaged."),
+    gettext_noop("part.npy and subset.npy do not name the same images."),
+    gettext_noop("part.npy has %(n)s rows, %(n2)s are expected."),
+    gettext_noop(
+        "%(n)s labelled images are too few: the first stage would hold %(n2)s of them, and %(n3)s classes need %(n4)s"
+    ),
     # Files that did not become images (labelapp/formats/pictures.py, services/import_batches.py).
     gettext_noop("The file is empty."),
     gettext_noop("This is not a JPEG, PNG, WebP, GIF, BMP or TIFF image."),
@@ -201,7 +266,7 @@ def _pattern(english: str) -> re.Pattern[str]:
     parts = re.split(r"%\((\w+)\)s", english)
     return re.compile(
         "".join(
-            f"(?P<{part}>{_PLACES[part.rstrip('2')]})" if place % 2 else re.escape(part)
+            f"(?P<{part}>{_PLACES[part.rstrip('2345')]})" if place % 2 else re.escape(part)
             for place, part in enumerate(parts)
         ),
         re.DOTALL,
@@ -209,7 +274,7 @@ def _pattern(english: str) -> re.Pattern[str]:
 
 
 def _value(name: str, value: str) -> str:
-    say = _SAY.get(name.rstrip("2"))
+    say = _SAY.get(name.rstrip("2345"))
     return say(value) if say else value
 
 

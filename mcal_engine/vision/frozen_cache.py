@@ -13,6 +13,7 @@ import errno
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ MOST_BYTES = 8 * 2**30
 """What the caches of one folder may take; the oldest leave first."""
 
 ROWS = 1024  # written at a time
+STALE_SECONDS = 3600
+"""A file without a note that nobody has written to for so long is what a killed program left."""
+
 HEADERS = 1024  # bytes at most of the note and of the arrays' headers
 DIGEST = 16  # bytes of an image's hash
 
@@ -116,8 +120,9 @@ class FeatureCache:
         notes = [note for note in folder.glob("*.json") if note.stem != key]
         notes.sort(key=lambda note: note.stat().st_mtime)
         taken = {note.stem: _bytes_of(folder, note.stem) for note in notes}
+        others = _without_note(folder, {*taken, key})
         for note in notes:
-            if sum(taken.values()) + needed <= self.most_bytes:
+            if others + sum(taken.values()) + needed <= self.most_bytes:
                 break
             _drop(folder, note.stem)
             del taken[note.stem]
@@ -195,6 +200,21 @@ def _mapped(path: Path) -> Features:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _without_note(folder: Path, noted: set[str]) -> int:
+    """Delete what killed programs left, and return the bytes of files that others still write."""
+    size = 0
+    for file in folder.iterdir():
+        if file.name.partition(".")[0] in noted:
+            continue
+        with suppress(OSError):
+            found = file.stat()
+            if time.time() - found.st_mtime > STALE_SECONDS:
+                file.unlink()
+            else:
+                size += found.st_size
+    return size
 
 
 def _drop(folder: Path, key: str) -> None:

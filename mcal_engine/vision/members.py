@@ -129,7 +129,9 @@ class Shelf:
             )
         free = shutil.disk_usage(self.folder).free
         if needed > free:
-            raise DiskFullError(f"{count} members take {_mib(needed)}; {_mib(free)} are free.")
+            raise DiskFullError(
+                f"{count} members take {_mib(needed)}; {_mib(free)} are free. Free some space."
+            )
 
     def add(self, model: Model) -> None:
         """Keep the model as the next member. Raises `DiskFullError`; the others stay whole."""

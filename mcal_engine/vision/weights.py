@@ -115,16 +115,19 @@ def _ours(net: str, path: Path) -> Pretrained:
         expected = beside.read_text().split()[0].lower()
     except (OSError, IndexError, UnicodeDecodeError) as error:
         raise WeightsError(
-            f"{path.name} needs its SHA-256 in {beside.name} beside it, in {path.parent}."
+            f"The weights {path} cannot be trusted: {path.name} needs its SHA-256 in {beside.name} "
+            "beside it."
         ) from error
     content = _checked(path, expected)
     try:
         model = checkpoints.from_bytes(content, path.name, torch.device("cpu"))
     except DataError as error:
-        raise WeightsError(f"The weights of {net} cannot be used: {error}") from error
+        raise WeightsError(f"The weights {path} cannot be used: {error}") from error
     spec, form = model.spec, model.spec.arch.partition(".")
     if form[0] != net:
-        raise WeightsError(f"{path.name} holds weights of {form[0]}, not of {net}.")
+        raise WeightsError(
+            f"{path} holds weights of {form[0]}, not of {net}. Put the right file there."
+        )
     state = _without_head(model.net.state_dict(), last_linear(model.net))
     if not form[1]:  # as it was trained: here it stands behind a resize
         state = {f"net.{name}": value for name, value in state.items()}
@@ -166,11 +169,12 @@ def _published_file(net: str, source: Source) -> Path:
 
 
 def _missing(net: str, folder: Path | None, names: list[str]) -> str:
-    expected = " or ".join([*names, f"{net}.pt with {net}.pt.sha256"])
+    published = f"{', '.join(names)} or " if names else ""
+    expected = f"{published}{net}.pt with {net}.pt.sha256"
     if folder is None:
         where = "No folder of weights was named (MCAL_WEIGHTS_DIR, or --weights DIR)."
     else:
-        where = f"Looked for in {folder}."
+        where = f"Looked for in {folder}: copy it there."
     allow = (
         " Nothing was downloaded: that has to be allowed (MCAL_ALLOW_WEIGHT_DOWNLOAD=true, "
         "or --allow-download)."
@@ -198,9 +202,9 @@ def _published(net: str, path: Path, side: int) -> Pretrained:
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen types for a file that is not its own
-        raise WeightsError(f"{path} does not hold weights: {error}") from error
+        raise WeightsError(f"The weights {path} cannot be used: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise WeightsError(f"{path} does not hold weights: it is no table of tensors.")
+        raise WeightsError(f"The weights {path} cannot be used: it is no table of tensors.")
     arch = f"{net}.{ORIGINAL}"
     with torch.device("meta"):  # shapes only
         empty = build(arch, channels=nets_published.CHANNELS, classes=2, side=side)
@@ -246,10 +250,12 @@ def _compare(path: Path, wanted: State, state: State) -> None:
         if name in state and state[name].shape != value.shape
     ]
     extra = [name for name in state if name not in wanted]
-    for names, words in ((missing, "lacks"), (other, "does not fit:"), (extra, "has too much:")):
+    for names, words in ((missing, "it lacks"), (other, "of another shape:"), (extra, "too much:")):
         if names:
             more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            raise WeightsError(f"{path} {words} {', '.join(names[:SHOWN])}{more}.")
+            raise WeightsError(
+                f"The weights {path} cannot be used: {words} {', '.join(names[:SHOWN])}{more}."
+            )
 
 
 def _shape(value: torch.Tensor) -> str:
@@ -268,7 +274,7 @@ def _checked(path: Path, expected: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error}") from error
+        raise WeightsError(f"The weights {path} cannot be used: {error}") from error
     found = _digest(content)
     if not expected or not found.startswith(expected):
         raise WeightsError(

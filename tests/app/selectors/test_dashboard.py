@@ -176,6 +176,7 @@ def test_the_shape_of_the_dictionary_is_stable(project):
         "answers",
         "project",
         "figures",
+        "budget",
         "counts",
         "ledger",
         "rounds",

@@ -345,6 +345,19 @@ def test_the_oldest_caches_make_room_and_what_never_fits_is_refused(tmp_path):
         kept(FeatureCache(tmp_path, most_bytes=100), images_of(6), key="four")
 
 
+def test_what_a_killed_program_left_goes_and_what_somebody_writes_counts(tmp_path):
+    cache = FeatureCache(tmp_path, most_bytes=3000)
+    kept(cache, images_of(6), key="one")
+    for name in ("two.npy", ".three.npy.x8", ".one.npy.y9"):
+        (tmp_path / name).write_bytes(bytes(900))
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / ".four.npy.z1").write_bytes(bytes(900))
+    kept(cache, images_of(6), key="five")
+    names = {path.name for path in tmp_path.iterdir() if path.name != ".four.npy.z1"}
+    assert names == {"five.npy", "five.rows.npy", "five.json"}  # "one" made room
+    assert (tmp_path / ".four.npy.z1").exists()
+
+
 # --- the request -------------------------------------------------------------------------------
 
 

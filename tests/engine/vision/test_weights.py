@@ -256,9 +256,9 @@ def small_net(tmp_path, monkeypatch, change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda s: s.pop("features.0.bias"), "lacks features.0.bias"),
+        (lambda s: s.pop("features.0.bias"), "it lacks features.0.bias"),
         (lambda s: s.update({"features.0.weight": torch.ones(64, 1, 3, 3)}), "64x1x3x3"),
-        (lambda s: s.update({"layer9.weight": torch.ones(2)}), "has too much: layer9.weight"),
+        (lambda s: s.update({"layer9.weight": torch.ones(2)}), "too much: layer9.weight"),
         (lambda s: s.update({"features.0.bias": 3}), "no table of tensors"),
     ],
 )
