@@ -8,9 +8,11 @@
 
 `python -m mcal_engine search` compares one way to search with all of L and with a random part. Here
 those two models are trained once for each seed, and every way is compared with them; the scheme
-`pretrain` has a random part of its own, fine-tuned as its subset is. A way is
-SCHEME:ACQUISITION[:OUTLIERS]. Each is kept as it comes, all ways of one seed before the next, so a
-stopped grid goes on. Acquirer and model are the same candidate.
+`pretrain` has a random part of its own, fine-tuned as its subset is, and takes the subset of
+`compress`, as it does in a search of its own. A way is SCHEME:ACQUISITION[:OUTLIERS]; `pretrain`
+comes with every `compress`. Each is kept as it comes, all ways of one seed before the next, so a
+stopped grid goes on. Acquirer and model are the same candidate. `--half` makes the images half as
+wide and high: a quarter of the work.
 """
 
 from __future__ import annotations
@@ -35,15 +37,13 @@ WAYS = (
     "build_up:mutual_information",
     "compress:mutual_information",
     "build_up:error_count",
-    "pretrain:mutual_information",
     "build_up:entropy",
     "build_up:variation_ratios",
     "build_up:mutual_information:0.05",
-    "build_up:random",
 )
 """The ways that docs/search.md compares, in the order in which a stopped grid is worth most."""
 
-WHOLE, PART = "all of L", "a random part"
+WHOLE, PART, TUNED_PART = "all of L", "a random part", "a random part, fine-tuned"
 COLUMNS = (
     "way",
     "seeds",
@@ -53,7 +53,7 @@ COLUMNS = (
     "images shown to choose",
     "to train",
 )
-ABOUT = ("data", "limit", "held_out", "share", "model", "training")
+ABOUT = ("data", "limit", "half", "held_out", "share", "model", "training")
 
 Row = dict[str, Any]
 
@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace, found: dict[str, Any]) -> None:
     held_out = drawn(len(data.labels), options.held_out, 0)
     pool = LabelledPool(data.labels, held_out, len(data.class_names))
     learner = SearchLearner(
-        data.images,
+        halved(data.images) if options.half else data.images,
         pool.classes,
         settings=training_of(options),
         device=options.device,
@@ -91,30 +91,43 @@ def measure(options: argparse.Namespace, found: dict[str, Any]) -> None:
             print(f"seed {seed}: {way} {found['rows'][-1]['accuracy']:.4f}", flush=True)
 
 
+def halved(images: np.ndarray) -> np.ndarray:
+    """Return images [N, H, W, ...] of even sides with the mean of each four pixels: uint8."""
+    n, height, width = images.shape[:3]
+    blocks = np.asarray(images).reshape(n, height // 2, 2, width // 2, 2, -1)
+    return np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+
+
 def with_nothing(
     options: argparse.Namespace, pool: LabelledPool, learner: SearchLearner, _way: str, seed: int
 ) -> list[Row]:
-    """Return the rows of all of L and of a random part: what every way is compared with."""
+    """Return the rows of all of L and of a random part: what every way is compared with.
+
+    The random part is trained afresh and fine-tuned; the learner keeps the weights of all of L.
+    """
     one = Search(settings_of(options, "compress:random"), pool, learner, Memory(), seed)
+    part = row_of(PART, seed, one.judge(DRAWN, one.random_subset(), 1), [])
+    tuned = Search(settings_of(options, "pretrain:random"), pool, learner, Memory(), seed)
     return [
-        row_of(WHOLE, seed, one.judge(FULL, pool.items, 1), []),
-        row_of(PART, seed, one.judge(DRAWN, one.random_subset(), 2), []),
+        part,
+        row_of(WHOLE, seed, tuned.judge(FULL, pool.items, 1), []),
+        row_of(TUNED_PART, seed, tuned.judge(DRAWN, tuned.random_subset(), 2), []),
     ]
 
 
 def by_a_search(
     options: argparse.Namespace, pool: LabelledPool, learner: SearchLearner, way: str, seed: int
 ) -> list[Row]:
-    """Return the row of one way; the scheme `pretrain` has its own random part before it."""
-    settings = settings_of(options, way)
-    one = Search(settings, pool, learner, Memory(), seed)
+    """Return the row of one way; after `compress` that of `pretrain`, which takes the same part."""
+    one = Search(settings_of(options, way), pool, learner, Memory(), seed)
     stages = list(one.stages())
-    rows = []
-    if settings.scheme is Scheme.PRETRAIN:
-        drawn_part = one.judge(DRAWN, one.random_subset(), 1)
-        rows.append(row_of(f"{PART}, fine-tuned", seed, drawn_part, []))
-    chosen = stages[-1].items
-    return [*rows, row_of(way, seed, one.judge(SUBSET, chosen, 2), [s.facts for s in stages])]
+    chosen, facts = stages[-1].items, [stage.facts for stage in stages]
+    rows = [row_of(way, seed, one.judge(SUBSET, chosen, 2), facts)]
+    if way.startswith(Scheme.COMPRESS):
+        tuning = way.replace(Scheme.COMPRESS, Scheme.PRETRAIN)
+        tuned = Search(settings_of(options, tuning), pool, learner, Memory(), seed)
+        rows.append(row_of(tuning, seed, tuned.judge(SUBSET, chosen, 1), facts))
+    return rows
 
 
 def row_of(way: str, seed: int, judged: Row, stages: list[Row]) -> Row:
@@ -153,11 +166,11 @@ def training_of(options: argparse.Namespace) -> dict[str, float]:
 def begun(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the file holds, or its head. Leaves where its rows are of other settings."""
     if options.table:
-        return json.loads(options.out.read_text())
+        return dict(json.loads(options.out.read_text()))
     given = {name: getattr(options, name) for name in ABOUT}
     about = given | {"data": options.data.name, "training": training_of(options)}
     if options.out.exists():
-        found = json.loads(options.out.read_text())
+        found = dict(json.loads(options.out.read_text()))
         if {name: found[name] for name in ABOUT} != about:
             sys.exit(f"{options.out} is of other settings: name another file")
         return found
@@ -178,7 +191,7 @@ def table(rows: list[Row]) -> str:
         by_way.setdefault(row["way"], {})[row["seed"]] = row
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
     for way, found in by_way.items():
-        own = PART + ", fine-tuned" if way.startswith(Scheme.PRETRAIN) else PART
+        own = TUNED_PART if way.startswith(Scheme.PRETRAIN) else PART
         cells = [
             spread([100 * row["accuracy"] for row in found.values()], ""),
             less(found, by_way.get(own, {})) if way not in {WHOLE, PART} else "",
@@ -214,6 +227,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--data", type=Path, default=Path("../shared/data/fashion_mnist"))
     add("--limit", type=int, default=6000)
     add("--held-out", type=float, default=0.6667, help="share of the images that judges")
+    add("--half", action="store_true", help="images of half the width and height")
     add("--share", type=float, default=0.5)
     add("--model", default="cnn_small+seeds=3", help="candidate that chooses and is judged")
     add("--training", action="append", default=[], metavar="NAME=VALUE")
@@ -227,7 +241,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     known = search.acquisition_names()
     for way in options.ways:
         parts = way.split(":")
-        if len(parts) not in {2, 3} or parts[0] not in set(Scheme) or parts[1] not in known:
+        schemes = {Scheme.BUILD_UP, Scheme.COMPRESS}
+        if len(parts) not in {2, 3} or parts[0] not in schemes or parts[1] not in known:
             parser.error(f"{way}: SCHEME:ACQUISITION[:OUTLIERS] is wanted")
     return options
 
