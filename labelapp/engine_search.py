@@ -6,9 +6,11 @@ NumPy and the engine are imported when the first question comes, never for anoth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mcal_engine import search
 
 FULL, FOUND, RANDOM = "full", "search", "random"
@@ -112,6 +114,19 @@ def trainings(wish: Wish, images: int) -> list[Training]:
         if settings.scheme is search.Scheme.PRETRAIN:
             found[-2:] = [Training(wish.model, size) for size in (sizes[-1], sizes[-1])]
     return found * len(wish.seeds)
+
+
+def held_out(marked: NDArray[Any], share: float) -> NDArray[Any]:
+    """Return the places of the images that judge, ascending: those `marked` [n], and of the others
+    a random draw until there are `share` of all.
+    """
+    import numpy as np  # noqa: PLC0415 - web processes stay small
+
+    from mcal_engine.orders import hash_draw  # noqa: PLC0415
+
+    sure, others = np.flatnonzero(marked), np.flatnonzero(~marked)
+    missing = max(0, round(share * len(marked)) - len(sure))
+    return np.sort(np.concatenate([sure, hash_draw("0:search:held_out", others, missing)]))
 
 
 def _settings(wish: Wish) -> search.SearchSettings:

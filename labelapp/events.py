@@ -45,6 +45,7 @@ EVENT_TYPES: dict[str, str] = {
     "people.measured": "a report of the people's agreement and error was made",
     "labels.changed": "labels were changed or sent to review in the browser of images",
     "issues.found": "a search for likely label errors ended",
+    "curation.changed": "a search for the best training set began, ended, or was deleted",
     "export.finished": "an export can be downloaded, or failed",
 }
 """Every type with what it says; docs/events.md repeats it, and a test compares the two."""

@@ -110,16 +110,21 @@ def request_cancel(job: Job) -> None:
 def claim(job_id: int) -> Job | None:
     """Take a waiting job that is due; None if somebody else was faster or it must wait.
 
-    At most one training runs at a time: it uses all cores, and imports must go on beside it.
+    At most one training runs at a time: it uses all cores, and imports must go on beside it. At
+    most one search for a training set runs, and none begins while a training runs or waits.
     """
     now = timezone.now()
     training = Job.objects.filter(kind="train", state=Job.State.RUNNING)
+    ahead = Job.objects.filter(
+        Q(kind="train", state__in=LIVE) | Q(kind="curate", state=Job.State.RUNNING)
+    )
     with transaction.atomic():
         _one_claim_at_a_time()
         taken = (
             _due(now)
             .filter(pk=job_id)
             .exclude(Q(kind="train") & Exists(training))
+            .exclude(Q(kind="curate") & Exists(ahead))
             .update(
                 state=Job.State.RUNNING,
                 token=secrets.token_hex(16),

@@ -34,6 +34,7 @@ WEIGHTS_DIR = ENV.weights_dir
 ALLOW_WEIGHT_DOWNLOAD = ENV.allow_weight_download
 FEATURE_CACHE_GB = ENV.feature_cache_gb
 TRAINER_COMMAND = [sys.executable, "-m", "mcal_engine", "fit"]  # the job folder follows
+SEARCH_COMMAND = [sys.executable, "-m", "mcal_engine", "search-job"]  # the job folder follows
 OWNER_EMAIL = ENV.owner_email
 WEBHOOK_ALLOW = ENV.webhook_allow  # private hosts and networks that webhooks may reach
 BASE_URL = ENV.base_url  # of links in mails; "": as the request that made them says
@@ -236,7 +237,7 @@ WORKER_WATCHED = ENV.worker_watched
 
 Q_CLUSTER = {
     "name": "mcal",
-    "workers": ENV.workers,
+    "workers": ENV.workers + 1,  # the last one for a search: it holds its place for hours
     "orm": "default",
     "poll": 0.2,
     "timeout": 86_400,

@@ -12,6 +12,7 @@ from labelapp.queue import JobControl
 from labelapp.services import (
     bulk,
     consensus,
+    curations,
     exports,
     imports,
     jobs,
@@ -38,11 +39,14 @@ HANDLERS: dict[str, Handler] = {
     "issues": label_issues.search,
     "people": lambda job, control: people_report.build(job.target, control),
     "steer": steering_jobs.run,
+    "curate": curations.run,
     "delete": lambda job, control: projects.purge(job.target, control),
 }
 
-ATTEMPTS = {"train": 3, "import": 3, "export": 2}
+ATTEMPTS = {"train": 3, "import": 3, "export": 2, "curate": 3}
 USUAL_ATTEMPTS = 5
+TURNS = {"train": ("train", "curate"), "curate": ("curate",)}
+"""Kinds that take turns, with whose jobs may go on when one of them has ended."""
 DEATHS = 10  # a job that so many workers died of is not tried again
 
 
@@ -54,8 +58,8 @@ def run_job(job_id: int) -> str:
     try:
         return _do(job)
     finally:
-        if job.kind == "train":  # the next one could not be claimed while this one ran
-            _wake_trainings()
+        if job.kind in TURNS:  # the next one could not be claimed while this one ran
+            _wake(TURNS[job.kind])
 
 
 def _do(job: Job) -> str:
@@ -101,6 +105,6 @@ def _give_up(job: Job, words: str) -> str:
     return "failed"
 
 
-def _wake_trainings() -> None:
-    for job in Job.objects.filter(kind="train", state=Job.State.WAITING)[:10]:
+def _wake(kinds: tuple[str, ...]) -> None:
+    for job in Job.objects.filter(kind__in=kinds, state=Job.State.WAITING).order_by("pk")[:10]:
         queue.wake(job.pk)

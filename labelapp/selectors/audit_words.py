@@ -47,6 +47,9 @@ ACTIONS: dict[str, Words] = {
     "import.started": gettext_lazy("started an import"),
     "import.cancelled": gettext_lazy("cancelled an import"),
     "export.started": gettext_lazy("had a file made for export"),
+    "curation.started": gettext_lazy("started a search for the best training set"),
+    "curation.cancelled": gettext_lazy("cancelled a search for the best training set"),
+    "curation.deleted": gettext_lazy("deleted a search for the best training set"),
     "image.excluded": gettext_lazy("excluded an image"),
     "image.readmitted": gettext_lazy("readmitted an image"),
     "task.recalled": gettext_lazy("took a task back from somebody"),
@@ -112,7 +115,7 @@ FAMILIES: dict[str, tuple[Words, tuple[str, ...]]] = {
         gettext_lazy("Project, guidelines and classes"),
         ("project.", "guidelines.", "classes.", "consensus."),
     ),
-    "run": (gettext_lazy("The run"), ("run.", "job.")),
+    "run": (gettext_lazy("The run"), ("run.", "job.", "curation.")),
     "images": (
         gettext_lazy("Images and labels"),
         (

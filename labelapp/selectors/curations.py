@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings as django_settings
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from labelapp import engine_search
-from labelapp.errors import NotFoundError
-from labelapp.models import Curation, Project
+from labelapp.errors import ConflictError, NotFoundError
+from labelapp.models import (
+    Curation,
+    Iteration,
+    ModelVersion,
+    Project,
+    ProjectCounter,
+    Run,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LIVE = (Curation.State.WAITING, Curation.State.RUNNING)
 LEFT_OUT, HELD_OUT = 0, -1
+FOLDER = "curations"  # below the project's folder of jobs
 WHICH = ("kept", "left_out", "held_out")
 """The parts of a search: what trains, what need not, what judged."""
+MOST_MODELS = 50  # looked at for an estimate
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,26 @@ class Estimate:
 
     seconds: float | None
     dollars: Decimal | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search is: training `step` of `steps`, over all repeats, from 1.
+
+    `purpose` is acquire (it chooses), full, search or random (they are compared); `stage` counts
+    from 1, 0 beyond the stages. In the `phase` train, `done` of `of` steps are done, in the phase
+    score so many images. `waits`: a training of a run goes first.
+    """
+
+    step: int
+    steps: int
+    purpose: str
+    stage: int
+    images: int
+    phase: str
+    done: int
+    of: int
+    waits: bool
 
 
 @dataclass(frozen=True)
@@ -59,7 +89,7 @@ class Parts:
 
 def of_project(project: Project) -> QuerySet[Curation]:
     """Return the project's searches, newest first."""
-    return project.curations.select_related("created_by").order_by("-pk")
+    return project.curations.select_related("project", "created_by").order_by("-pk")
 
 
 def one(project: Project, curation_id: int) -> Curation:
@@ -78,15 +108,45 @@ def latest(project: Project) -> Curation | None:
 def folder(curation: Curation) -> Path:
     """Return where the files of a search lie; `curation.project` is read for it."""
     root = Path(django_settings.JOBS_ROOT)
-    return root / curation.project.public_id / "curations" / str(curation.pk)
+    return root / curation.project.public_id / FOLDER / str(curation.pk)
+
+
+def progress(curation: Curation) -> Progress | None:
+    """Return where a search is, None before its first training."""
+    where = folder(curation)
+    try:
+        told = json.loads((where / "progress.json").read_text())
+        seeds = curation.settings["seeds"]
+        before = seeds.index(told["seed"]) * told["steps"]
+        return Progress(
+            step=before + told["step"],
+            steps=len(seeds) * told["steps"],
+            waits=(where / "pause").exists(),
+            **{name: told[name] for name in ("purpose", "stage", "images", "phase", "done", "of")},
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def parts(curation: Curation) -> Parts:
-    """Return what a search found. Raises NotFoundError where it has not ended or files are gone."""
+    """Return what a search found.
+
+    Raises NotFoundError where it has not ended, files are gone, or the project was opened again
+    since, and ConflictError while the project is not finished: what a search says of an image must
+    not steer a run that was opened again.
+    """
     import numpy as np  # noqa: PLC0415 - web processes stay small
 
+    if curation.project.status != Project.Status.FINISHED:
+        raise ConflictError(
+            _("The project was opened again: what was found is shown once it has finished.")
+        )
     if curation.state != Curation.State.DONE:
         raise NotFoundError(_("This search has found nothing yet."))
+    if outdated(curation):
+        raise NotFoundError(
+            _("The project was opened again since this search: its images are shown no more.")
+        )
     where = folder(curation)
     try:
         rows, part, labels = (
@@ -105,13 +165,23 @@ def parts(curation: Curation) -> Parts:
     return Parts(rows, part, labels)
 
 
+def outdated(curation: Curation) -> bool:
+    """Tell whether the project was opened again, and has finished, since the labels were read.
+
+    Other images may be in T by then, and of those no model's word is shown.
+    """
+    over = Run.objects.filter(project=curation.project_id).values_list("finished", flat=True)
+    finished = over.first()
+    return finished is not None and finished > curation.created
+
+
 def kept_page(
     curation: Curation, which: str, class_index: int | None, offset: int, limit: int
 ) -> tuple[list[int], int]:
     """Return a page of image numbers of one part, and how many there are in all.
 
     `which` is kept (in the order of the stages), left_out or held_out; of one class where one is
-    given, as it was in the search. Raises NotFoundError as `parts` does, and for another part.
+    given, as it was in the search. Raises as `parts` does, and NotFoundError for another part.
     """
     import numpy as np  # noqa: PLC0415 - web processes stay small
 
@@ -132,9 +202,89 @@ def kept_page(
     return found.rows[at[start : start + max(0, limit)]].tolist(), len(at)
 
 
-def estimate(project: Project, settings: engine_search.Wish) -> Estimate:
-    """Return about what a search takes, by what the last models of the project took.
+def labelled(project: Project, which: str) -> int:
+    """Return how many images have a label: `all` or those of people (`human`)."""
+    counts = ProjectCounter.objects.get(project=project)
+    people = counts.train + counts.test + counts.residual + counts.audit + counts.ahead
+    return people + (counts.machine if which == "all" else 0)
 
-    `settings` have been checked.
+
+def estimate(project: Project, settings: Asked) -> Estimate:
+    """Return about what a search takes, by what the last models of the same networks took.
+
+    `settings` have been checked. A training is taken to show each image as often as the largest
+    one did, and no fewer images than the smallest one; runs count alike. Unknown where a network
+    was never trained in this project.
     """
-    return Estimate(None, None)
+    seconds, images = 0.0, labelled(project, settings.labels)
+    known: dict[str, _Pace | None] = {}
+    for one in engine_search.trainings(settings, images):
+        if one.arch not in known:
+            known[one.arch] = _pace(project, one.arch)
+        pace = known[one.arch]
+        if pace is None:
+            return Estimate(None, None)
+        seconds += pace.seconds(one.images, scored=images)
+    return Estimate(seconds, dollars(seconds, project))
+
+
+def dollars(seconds: float, project: Project) -> Decimal:
+    """Return what so much computing costs at the project's price, to the millionth."""
+    price = project.compute_price_per_hour
+    return (Decimal(str(seconds)) * price / 3600).quantize(Decimal("0.000001"))
+
+
+class Asked(engine_search.Wish, Protocol):
+    """What somebody wants to have searched for."""
+
+    @property
+    def labels(self) -> str:
+        """Which labels take part: all or human."""
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """What trainings of a network took, of one run and one member: images shown, seconds."""
+
+    passes: float
+    least: float  # images shown in a training, however few it learns from
+    per_image: float  # seconds per image shown
+    per_score: float  # seconds per image scored, by one member
+    runs: int
+    members: int
+
+    def seconds(self, images: int, *, scored: int) -> float:
+        """Return what a training on so many images takes, and scoring afterwards."""
+        shown = max(self.passes * images, self.least)
+        return self.runs * shown * self.per_image + self.members * scored * self.per_score
+
+
+def _pace(project: Project, arch: str) -> _Pace | None:
+    """Return what trainings of this network took in the project, None where there was none."""
+    wanted = engine_search.facts_of(arch)
+    sizes = dict(Iteration.objects.filter(run__project=project).values_list("number", "train_size"))
+    found: list[tuple[float, float, float, float]] = []
+    models = ModelVersion.objects.filter(run__project=project).order_by("-iteration")
+    for name, number, told in models.values_list("arch", "iteration", "metrics")[:MOST_MODELS]:
+        facts = engine_search.facts_of(name)
+        if (
+            wanted is None
+            or facts is None
+            or (facts.net, facts.fresh) != (wanted.net, wanted.fresh)
+        ):
+            continue
+        shown, size = told.get("samples_shown"), sizes.get(number)
+        if shown and size and not facts.outside:
+            score = told["score_seconds"] / facts.members
+            found.append((shown / facts.runs, size, told["train_seconds"] / shown, score))
+    if not found or wanted is None:
+        return None
+    n = Run.objects.values_list("n", flat=True).get(project=project)
+    return _Pace(
+        passes=min(shown / size for shown, size, _rate, _score in found),
+        least=min(shown for shown, _size, _rate, _score in found),
+        per_image=found[0][2],
+        per_score=found[0][3] / max(n, 1),
+        runs=wanted.runs,
+        members=wanted.members,
+    )

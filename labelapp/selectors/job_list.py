@@ -11,7 +11,7 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from labelapp.models import Export, Import, Job, JobLine, Run, User
+from labelapp.models import Curation, Export, Import, Job, JobLine, Run, User
 from labelapp.rights import Right
 from labelapp.selectors.job_words import KINDS, kind_words
 from labelapp.selectors.jobs import LIVE, seconds_left
@@ -146,6 +146,8 @@ def _annotated(jobs: QuerySet[Job]) -> QuerySet[Any]:
         imported_by=Subquery(Import.objects.filter(**mine).values("created_by")[:1]),
         exported_by=Subquery(Export.objects.filter(**mine).values("created_by")[:1]),
         run_failed=Exists(Run.objects.filter(**mine).exclude(failure="")),
+        searched=Exists(Curation.objects.filter(**mine, state__in=["failed", "cancelled"])),
+        curated_by=Subquery(Curation.objects.filter(**mine).values("created_by")[:1]),
         goes_on=Exists(Import.objects.filter(**mine, state=Import.State.FAILED, total__gt=0)),
     )
 
@@ -208,6 +210,8 @@ class _Rows:
             return _("tried again in %(time)s") % {"time": wait}
         if job.kind == "train" and self.training:
             return _("waits until another training has ended: they take turns")
+        if job.kind == "curate":
+            return _("waits for its turn: trainings and earlier searches go first")
         return _("waits for its turn")
 
     def _retriable(self, job: Any) -> bool:
@@ -217,6 +221,8 @@ class _Rows:
             return bool(job.run_failed)
         if job.kind == "import":
             return bool(job.goes_on)
+        if job.kind == "curate":
+            return bool(job.searched)
         user = self.scope.access.user if self.scope.access else None
         return bool(job.kind != "delete" and repeatable_by(job, user))
 
@@ -234,6 +240,8 @@ def _by(job: Any) -> int | None:
         return job.imported_by  # type: ignore[no-any-return]
     if job.kind == "export":
         return job.exported_by  # type: ignore[no-any-return]
+    if job.kind == "curate":
+        return job.curated_by  # type: ignore[no-any-return]
     user = job.params.get("user") if isinstance(job.params, dict) else None
     return user if isinstance(user, int) else None
 

@@ -13,6 +13,7 @@ KINDS: dict[str, str] = {
     "people": gettext_noop("Report on the people"),
     "bulk": gettext_noop("Action on many images"),
     "issues": gettext_noop("Search for likely label errors"),
+    "curate": gettext_noop("Search for the best training set"),
     "steer": gettext_noop("Step of steering"),
     "delete": gettext_noop("Deletion of a project"),
 }

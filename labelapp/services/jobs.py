@@ -11,7 +11,7 @@ from labelapp.models import Export, Job, User
 from labelapp.rights import Right, Role
 from labelapp.selectors.job_list import NEVER, RIGHTS, repeatable_by
 from labelapp.selectors.projects import Access
-from labelapp.services import audit, exports, imports, runs
+from labelapp.services import audit, curations, exports, imports, runs
 
 FAILURES = {
     "train": "The training failed: {}. Resume to try again.",
@@ -32,6 +32,8 @@ def abandon(job: Job, words: str, *, cancelled: bool = False) -> None:
         imports.give_up(job.target, words)
     elif job.kind == "export":
         exports.give_up(job.target, words)
+    elif job.kind == "curate":
+        curations.give_up(job.target, words, cancelled=cancelled)
 
 
 def cancel(*, access: Access, job_id: int) -> None:
@@ -49,6 +51,9 @@ def cancel(*, access: Access, job_id: int) -> None:
         _note(access, job, "job.cancelled")
         if job.kind == "import":
             imports.cancel_import(access=access, import_id=job.target)
+            return
+        if job.kind == "curate":
+            curations.cancel(access=access, curation_id=job.target)
             return
         queue.request_cancel(job)
         job.refresh_from_db()
@@ -74,6 +79,8 @@ def retry(*, access: Access, job_id: int) -> None:
             imports.continue_import(access=access, import_id=job.target)
         elif job.kind == "export":
             _export_again(access, job)
+        elif job.kind == "curate":
+            curations.go_on(access=access, curation_id=job.target)
         else:
             queue.enqueue(
                 job.kind,

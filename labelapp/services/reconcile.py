@@ -6,6 +6,7 @@ piece of work, and the handlers look at the rows again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -14,8 +15,8 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from labelapp import queue
-from labelapp.models import Export, Import, Project, Run
-from labelapp.services import imports, runs
+from labelapp.models import Curation, Export, Import, Project, Run
+from labelapp.services import curations, imports, runs
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def reconcile_at_start() -> None:
 
 
 def reconcile() -> None:
-    """Enqueue what the rows imply and no live job does: runs, imports, exports, deletions.
+    """Enqueue what the rows imply and no live job does: runs, imports, exports, searches, deletions.
 
     Clears away what nobody will need: caches of finished runs, uploads that never ended.
     """
@@ -37,6 +38,8 @@ def reconcile() -> None:
         _enqueue("import", record.pk, record.project_id)
     for export in Export.objects.filter(state__in=[Export.State.WAITING, Export.State.RUNNING]):
         _enqueue("export", export.pk, export.project_id)
+    for search in Curation.objects.filter(state__in=curations.LIVE):
+        curations.ensure_job(search)
     for project in Project.objects.filter(status=Project.Status.DELETING):
         _enqueue("delete", project.pk, None)
     imports.drop_stale_uploads()
@@ -66,9 +69,17 @@ def _enqueue(kind: str, target: int, project_id: int | None) -> None:
 
 
 def _drop_caches() -> None:
-    """Delete the packed pixels and the attempts' folders of finished runs."""
+    """Delete the packed pixels, features and the attempts' folders of finished runs.
+
+    A search for a training set needs the pixels, and what it found stays.
+    """
     root = Path(settings.JOBS_ROOT)
     names = [folder.name for folder in root.iterdir() if folder.is_dir()] if root.is_dir() else []
     over = Project.objects.filter(public_id__in=names, run__finished__isnull=False)
+    over = over.exclude(curations__state__in=curations.LIVE)
     for name in over.values_list("public_id", flat=True):
-        shutil.rmtree(root / name, ignore_errors=True)
+        for folder in (root / name).iterdir():
+            if folder.name != curations.FOLDER:
+                shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty: searches
+            (root / name).rmdir()
