@@ -2,12 +2,14 @@
 
     .venv/bin/python -m tests.bench.sim_methods run [--data fashion_mnist cifar10_jpeg]
         [--methods margin mutual_20 ...] [--seeds 0 1 2] [--limit 5000] [--folder ../shared/data]
-        [--out docs/results/cpu/methods] [--device cpu] [--dry]
+        [--out docs/results/cpu/methods] [--weights FOLDER] [--device cpu] [--dry]
     .venv/bin/python -m tests.bench.sim_methods table [--out docs/results/cpu/methods]
 
 Each cell (data set, size, method, seed) is one `python -m mcal_engine simulate` in a process of its
 own and leaves one JSON file; a cell whose file is there is skipped, so a grid that was stopped goes
-on where it was. `table` prints what is there as the tables of docs/benchmarks.md: the mean over the
+on where it was. The methods with `+tuned` and `+frozen` need `--weights`, a folder that `python -m
+mcal_engine pretrain` left, of another set than those of the grid; without it they are passed over,
+and the file says the SHA-256 of the weights. `table` prints what is there as the tables of docs/benchmarks.md: the mean over the
 seeds and, in brackets, the least and the most. Costs, shares and errors do not depend on how busy
 the machine is, but for the price of computing, which is charged by the second of a quiet machine or of a busy one: its
 column says how much of the total that is.
@@ -23,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -59,9 +62,13 @@ METHODS: dict[str, tuple[str, ...]] = {
     # the annotator: pseudo-labels, consistency training
     "pseudo": ("--arch", "{net}+pseudo"),
     "semi": ("--arch", "{net}+semi"),
+    # pre-trained weights, of another set: fine-tuned, or as they are under a linear head
+    "tuned": ("--arch", "{net}+tuned"),
+    "frozen": ("--arch", "{net}+frozen"),
     # the race decides
     "race_mean_20": ("--arch", "{net}", "--rivals", "{net}+checkpoints=20"),
     "race_semi": ("--arch", "{net}", "--rivals", "{net}+semi"),
+    "race_tuned": ("--arch", "{net}", "--rivals", "{net}+tuned"),
 }
 """Options of `simulate` beside those of the data; {net} is the network of the data set."""
 
@@ -96,7 +103,14 @@ class Cell:
         """The name of its file."""
         return f"{self.data}_{self.limit}_{self.method}_s{self.seed}.json"
 
-    def options(self, folder: Path, device: str | None = None) -> list[str]:
+    @property
+    def needs_weights(self) -> bool:
+        """Whether one of its candidates brings pre-trained weights."""
+        return any(part.endswith(("+tuned", "+frozen")) for part in METHODS[self.method])
+
+    def options(
+        self, folder: Path, device: str | None = None, weights: Path | None = None
+    ) -> list[str]:
         """Return the options of `simulate`."""
         about = SETS[self.data]
         given = [part.format(net=about.net) for part in METHODS[self.method]]
@@ -106,6 +120,7 @@ class Cell:
             *("--seed", str(self.seed), "--epsilon", str(about.epsilon)),
             *([] if about.flip else ["--no-flip"]),
             *([] if device is None else ["--device", device]),
+            *(["--weights", str(weights)] if weights and self.needs_weights else []),
             *arch,
             *given,
         ]
@@ -121,7 +136,8 @@ def cells(options: argparse.Namespace) -> Iterator[Cell]:
 
 def run_cell(cell: Cell, options: argparse.Namespace) -> bool:
     """Run one cell and write its file. Returns False where the run failed."""
-    command = ["-m", "mcal_engine", "simulate", *cell.options(options.folder, options.device)]
+    given = cell.options(options.folder, options.device, options.weights)
+    command = ["-m", "mcal_engine", "simulate", *given]
     with tempfile.TemporaryDirectory(prefix="mcal-methods-") as folder:
         result = Path(folder) / "result.json"
         began = time.monotonic()
@@ -144,8 +160,16 @@ def run_cell(cell: Cell, options: argparse.Namespace) -> bool:
         "seconds": round(time.monotonic() - began, 1),
         "result": short(found),
     }
+    if cell.needs_weights:
+        content["weights_sha256"] = hashes(options.weights, SETS[cell.data].net)
     write(options.out / cell.name, content)
     return True
+
+
+def hashes(folder: Path, net: str) -> dict[str, str]:
+    """Return the SHA-256 of each file of weights of this network by its name."""
+    found = sorted({folder / f"{net}.pt", *folder.glob(f"{net}-*.pth")})
+    return {one.name: sha256(one.read_bytes()).hexdigest() for one in found if one.exists()}
 
 
 def short(result: dict[str, Any]) -> dict[str, Any]:
@@ -170,8 +194,12 @@ def run(options: argparse.Namespace) -> int:
     for cell in cells(options):
         if (options.out / cell.name).exists():
             continue
+        if cell.needs_weights and options.weights is None:
+            print(f"{cell.name}: passed over, it needs --weights", flush=True)
+            continue
         if options.dry:
-            print("python -m mcal_engine simulate", *cell.options(options.folder, options.device))
+            given = cell.options(options.folder, options.device, options.weights)
+            print("python -m mcal_engine simulate", *given)
             continue
         began = time.monotonic()
         done = run_cell(cell, options)
@@ -250,6 +278,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=5000, help="images of each data set")
     parser.add_argument("--folder", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--weights", type=Path, default=None, help="folder of pre-trained weights")
     parser.add_argument("--device", default=None)
     parser.add_argument("--dry", action="store_true", help="only say what would be run")
     options = parser.parse_args(arguments)

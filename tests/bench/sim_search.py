@@ -25,6 +25,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mcal_engine import datasets, search
 from mcal_engine.search import LabelledPool, Scheme, SearchSettings
@@ -91,11 +92,12 @@ def measure(options: argparse.Namespace, found: dict[str, Any]) -> None:
             print(f"seed {seed}: {way} {found['rows'][-1]['accuracy']:.4f}", flush=True)
 
 
-def halved(images: np.ndarray) -> np.ndarray:
+def halved(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return images [N, H, W, ...] of even sides with the mean of each four pixels: uint8."""
     n, height, width = images.shape[:3]
     blocks = np.asarray(images).reshape(n, height // 2, 2, width // 2, 2, -1)
-    return np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+    found: NDArray[np.uint8] = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
+    return found
 
 
 def with_nothing(

@@ -22,15 +22,16 @@ FOLDER = Path("/data")
 @pytest.mark.parametrize("data", sorted(SETS))
 def test_every_cell_is_a_run_that_the_engine_accepts(method, data):
     parser = argparse.ArgumentParser()
-    for name in ("--data", "--limit", "--device"):
+    for name in ("--data", "--limit", "--device", "--weights"):
         parser.add_argument(name)
     add_run_options(parser)
-    given = Cell(data, 5000, method, 3).options(FOLDER, "cpu")
+    given = Cell(data, 5000, method, 3).options(FOLDER, "cpu", FOLDER)
     options = parser.parse_args([part for part in given if part != "--no-flip"])
     settings = run_config(options, 5000, 10)
     validate(settings)
     assert (settings.seed, settings.target.epsilon) == (3, SETS[data].epsilon)
     assert settings.arch.startswith(SETS[data].net)
+    assert ("--weights" in given) == ("tuned" in method or "frozen" in method)
 
 
 def cell(method: str, seed: int, total: float, machine: float) -> dict:
@@ -80,5 +81,13 @@ def test_a_grid_runs_what_is_missing_and_tells_of_what_failed(tmp_path, monkeypa
     assert "FAILED\nno such thing" in capsys.readouterr().out
     assert sim_methods.main(given) == 1
     assert len(asked) == 3
+    given[given.index("entropy")] = "tuned"
+    assert sim_methods.main(given) == 0
+    assert "tuned_s0.json: passed over, it needs --weights" in capsys.readouterr().out
+    (tmp_path / "cnn_small.pt").write_bytes(b"weights")
+    assert sim_methods.main([*given, "--weights", str(tmp_path)]) == 0
+    kept = json.loads((tmp_path / "fashion_mnist_5000_tuned_s0.json").read_text())
+    assert list(kept["weights_sha256"]) == ["cnn_small.pt"]
+    assert asked[-1][asked[-1].index("--weights") + 1] == str(tmp_path)
     assert sim_methods.main(["table", "--out", str(tmp_path)]) == 0
     assert "| margin | 1 | 100.00 |" in capsys.readouterr().out
