@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mcal_engine import datasets, outputs, search, search_compare, training
+from mcal_engine import datasets, outputs, search, search_compare, search_request, training
 from mcal_engine.errors import DataError, InvalidConfigError
 from mcal_engine.learner import Learner
 from mcal_engine.search import LabelledPool, Scheme, SearchSettings
@@ -60,25 +60,26 @@ def search_parser() -> argparse.ArgumentParser:
 
 def transfer_parser() -> argparse.ArgumentParser:
     """Return the options of `transfer`."""
-    made = _parser("transfer", "Train another network on a subset that `search` wrote.")
-    made.add_argument("--subset", type=Path, required=True, metavar="FILE.csv")
+    made = _parser("transfer", "Train another network on a subset that `search` wrote.", data=False)
+    made.add_argument("--subset", type=Path, default=None, metavar="FILE.csv")
+    made.add_argument("--job", type=Path, default=None, metavar="FOLDER", help="of a search-job")
     made.add_argument("--arch", required=True, help="candidate to train")
     return made
 
 
-def _parser(name: str, text: str) -> argparse.ArgumentParser:
+def _parser(name: str, text: str, *, data: bool = True) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog=f"mcal_engine {name}", description=text)
-    add_data_options(made)
+    add_data_options(made, required=data)
     add = made.add_argument
     add("--work", type=Path, default=None, metavar="FOLDER", help="keep every step, to go on there")
     add("--json", type=Path, default=None, metavar="OUT", help="write the result here")
     return made
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
+def add_data_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what every command needs that trains on a labelled set."""
     add = parser.add_argument
-    add("--data", type=Path, required=True, help=".npz file, IDX folder, or folder per class")
+    add("--data", type=Path, required=required, help=".npz file, IDX folder, or folder per class")
     add("--limit", type=int, default=None, help="use only so many images, drawn by --draw-seed")
     add("--draw-seed", type=int, default=0, help="draws the limit and the held-out images")
     add("--seeds", type=seeds_of, default=(0,), help="of the experiments, with commas")
@@ -203,8 +204,7 @@ def told_of(learner: Learner, archs: Iterable[str]) -> Facts:
 
 def _transfer(options: argparse.Namespace, arguments: list[str]) -> int:
     outputs.check_places((options.json,))
-    data = datasets.load(options.data, limit=options.limit, seed=options.draw_seed)
-    subset, held_out = read_subset(options.subset, data.labels)
+    data, subset, held_out = _given_subset(options)
     pool = LabelledPool(data.labels, held_out, len(data.class_names))
     settings = search_compare.transfer_settings(subset, pool, options.arch)
     search.check(settings, pool)
@@ -219,6 +219,34 @@ def _transfer(options: argparse.Namespace, arguments: list[str]) -> int:
         watch=say_step,
     )
     return _end(result, options, arguments)
+
+
+def _given_subset(
+    options: argparse.Namespace,
+) -> tuple[datasets.Dataset, IntArray, NDArray[np.bool_]]:
+    """Return the data, the kept images in the order of their stages, and who is held out [N].
+
+    Of --data and --subset, or of the folder of a search job, whose training settings then hold
+    where none is given. Raises `DataError`, `InvalidConfigError`.
+    """
+    if (options.job is None) == (options.subset is None) or (options.data is None) == (
+        options.job is None
+    ):
+        raise InvalidConfigError("give either --data with --subset, or --job")
+    if options.job is None:
+        data = datasets.load(options.data, limit=options.limit, seed=options.draw_seed)
+        return data, *read_subset(options.subset, data.labels)
+    request = search_request.read(options.job)
+    images, pool = search_request.load(request)
+    part = search_request.array(options.job / "part.npy")
+    if part.shape != pool.labels.shape:
+        raise DataError(f"part.npy in {options.job} does not go with its labels")
+    options.training = options.training or [f"{k}={v}" for k, v in request.training.items()]
+    options.flip = options.flip and request.flip
+    names = tuple(str(index) for index in range(pool.classes))
+    kept = np.flatnonzero(part > 0)
+    data = datasets.Dataset(images, pool.labels, names)
+    return data, kept[np.argsort(part[kept], kind="stable")], part < 0
 
 
 def _end(result: Facts, options: argparse.Namespace, arguments: list[str]) -> int:

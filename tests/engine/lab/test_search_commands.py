@@ -87,6 +87,28 @@ def test_transfer_reads_what_search_wrote(data, tmp_path, capsys, synthetic):
     assert result["held_out"] == 400
 
 
+def test_transfer_takes_the_folder_of_a_search_job(data, tmp_path, capsys, synthetic):
+    job, part = tmp_path / "job", np.zeros(2000, np.int16)
+    job.mkdir()
+    part[:400], part[400:500], part[500:700] = -1, 2, 1
+    request = {"schema": 1, "images": "pool.npy", "labels": "labels.npy", "classes": 4}
+    request |= {"settings": {"share": 0.2}, "held_out": 0.2, "flip": False}
+    (job / "request.json").write_text(json.dumps(request))
+    np.save(job / "pool.npy", np.zeros((2000, 8, 8), np.uint8))
+    np.save(job / "labels.npy", WORLD.labels)
+    np.save(job / "part.npy", part)
+    given = ["transfer", "--job", str(job), "--arch", "big", "--json", str(tmp_path / "out.json")]
+    assert command.main(given) == 0
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert result["held_out"] == 400
+    assert result["images"]["search"] == 300
+    np.testing.assert_array_equal(np.sort(synthetic[-1].learnt[1]), np.arange(400, 700))
+    assert command.main([*given, "--data", str(data)]) == 2
+    assert "either --data with --subset, or --job" in capsys.readouterr().err
+    np.save(job / "part.npy", part[:5])
+    assert command.main(given) == 2
+
+
 def test_a_search_goes_on_in_its_work_folder(data, tmp_path, synthetic):
     work = ["--work", str(tmp_path / "work")]
     _, out, _ = search(data, tmp_path, *work)
