@@ -88,7 +88,7 @@ def candidate_name(name: str) -> str:
         parts = parts_of(name)
     except WrongCandidateError:
         return name
-    ways = [_(WAYS[way]) for way in ("tuned", "frozen", "pseudo", "semi") if way in parts.ways]
+    ways = [_(words) for way, words in WAYS.items() if way in parts.ways]
     return ", ".join([network_name(parts.net), *ways, *_mean(parts)])
 
 
@@ -127,7 +127,7 @@ def candidate_about(name: str, training: dict[str, float] | None = None) -> str:
         parts = parts_of(name)
     except WrongCandidateError:
         return ""
-    ways = [way for way in ("tuned", "frozen", "pseudo", "semi") if way in parts.ways]
+    ways = [way for way in WAYS if way in parts.ways]
     said = [_(PURPOSES[way]) for way in ways or [choices.PLAIN]]
     if parts.members > 1:
         said.append(_(MEMBERS))

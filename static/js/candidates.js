@@ -17,15 +17,15 @@ function isEnsemble(row) {
   return members(row).some((input) => !input.disabled && Number(input.value) > 1);
 }
 
-/** Grey out what does not go with a row's network, and take it back where it was chosen. */
+/** Grey out what does not go with a row's network. What was chosen stays: the sentence says why not. */
 function suit(row) {
   const net = part(row, "net").value;
   const way = part(row, "way");
   const weights = row.closest("[data-candidates]").dataset.candidates.split(" ");
   for (const option of way.options) {
-    option.disabled = isPretrained(option.value) && !weights.includes(net);
+    option.disabled =
+      isPretrained(option.value) && !weights.includes(net) && option.value !== way.value;
   }
-  if (!net || way.selectedOptions[0]?.disabled) way.value = "plain";
   way.disabled = !net;
   for (const input of members(row)) {
     input.disabled = !net || way.value.includes("frozen");

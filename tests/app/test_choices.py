@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from labelapp import choices
+from labelapp import choices, engine_candidates
+from labelapp.selectors import candidate_words
 from labelapp.services.terms import Method
-from mcal_engine import candidates, config, selection, types
+from labelapp.web import training_fields
+from mcal_engine import candidates, config, presets, selection, training, types
 
 
 def test_certificates_and_models_are_the_engines():
@@ -27,13 +29,36 @@ def test_networks_are_the_engines():
     assert set(choices.ARCHITECTURES) == set(nets.ARCHITECTURES)
 
 
-def test_ensembles_are_candidates_that_the_engine_knows():
-    for name in choices.ENSEMBLES:
-        candidate = candidates.parse(name)
-        assert candidate.name == name
-        assert candidate.members > 1
-        assert candidate.net in choices.ARCHITECTURES
+def test_the_ways_to_train_are_the_engines_and_each_says_what_it_is_for():
+    ways = {way for way in choices.WAYS if way != choices.PLAIN}
+    parts = ways - choices.PRETRAINED | {"tuned", "frozen"}
+    assert parts | {"checkpoints", "seeds"} == set(candidates.PARTS)
+    for way in choices.WAYS:
+        name = engine_candidates.Parts("resnet18", way).name
+        assert engine_candidates.parts_of(name).way == way
+        assert candidate_words.candidate_about(name)
+    assert set(candidate_words.PURPOSES) == {choices.PLAIN, *parts}
     assert set(types.ENSEMBLE_MEASURES) == choices.DISAGREEMENT
+
+
+def test_the_files_of_weights_are_torchvisions():
+    from mcal_engine.vision import weights  # noqa: PLC0415 - torch takes a second to import
+
+    files = {net: tuple(weights.published_files(net)) for net in choices.ARCHITECTURES}
+    assert {net: names for net, names in files.items() if names} == choices.WEIGHT_FILES
+
+
+def test_presets_and_settings_are_the_engines():
+    assert set(training_fields.PRESET_WORDS) == set(presets.PRESETS)
+    assert set(training.OPTIONS) == set(training_fields.WORDS) - {
+        *("first", "fixed_delta", "neighbours", "representativeness", "uncertainty")
+    }
+    grouped = [name for _title, names in training_fields.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(training_fields.WORDS)
+    from mcal_engine.vision.recipes import Recipe  # noqa: PLC0415 - torch takes a second to import
+
+    for name in ("tail", "tail_rate", "spacing"):
+        assert engine_candidates.usual_value(name) == getattr(Recipe(), name)
 
 
 @pytest.mark.parametrize("acquisition", sorted(choices.DISAGREEMENT))
