@@ -163,6 +163,8 @@ FIELDS: dict[str, Words] = {
     "action": gettext_lazy("what was done"),
     "class": gettext_lazy("number of the class"),
     "query": gettext_lazy("filter"),
+    "curation": gettext_lazy("number of the search"),
+    "part": gettext_lazy("part"),
     "total": gettext_lazy("images"),
     "said_now": gettext_lazy("still to pay, as said before"),
     "said_total": gettext_lazy("in all, as said before"),

@@ -171,6 +171,16 @@ PATTERNS: tuple[str, ...] = (
     gettext_noop("The disk is full. Free some space"),
     gettext_noop("Reading or writing files failed: %(text)s."),
     gettext_noop("Writing the file failed: %(text)s."),
+    gettext_noop("There is no such search."),
+    gettext_noop(
+        "The files of this search are not there any more (a backup does not hold them). "
+        "Search again."
+    ),
+    gettext_noop("The files of this search do not go together. Search again."),
+    gettext_noop(
+        "The parts of a search can be exported only while the project is finished: they follow "
+        "from labels of the test set."
+    ),
     # A search for the best training set (services/curation_program.py, curations.py).
     gettext_noop("Waiting: a training goes first"),
     gettext_noop("The search begins"),
