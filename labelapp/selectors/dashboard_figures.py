@@ -264,6 +264,9 @@ def _certified(facts: Facts, question: str, content: dict[str, Any]) -> Figure:
 
 def _limit(facts: Facts) -> Row:
     kind = promised(facts.project)
+    total = facts.outlook.total
+    if total is not None and total.kind == "plan" and (facts.outlook.answer or {}).get("forced"):
+        kind = gettext("not promised: the budget does not pay for it")
     return row("epsilon", gettext("Limit"), share(facts.project.epsilon), kind)
 
 

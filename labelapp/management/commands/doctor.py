@@ -8,11 +8,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 
-from labelapp.management import doctor, doctor_data
+from labelapp.management import doctor, doctor_data, doctor_weights
 from labelapp.management.doctor import Check, Finding, Level, fail
 
 _MACHINE: list[Check] = [doctor.python, doctor.packages, doctor.folder, doctor.database]
 _DATA: list[Check] = [
+    doctor_weights.weights,
     doctor.worker,
     doctor.jobs,
     doctor_data.counters,
@@ -36,6 +37,7 @@ class Command(BaseCommand):
         checks = [*_MACHINE, *_DATA]
         if options["quick"]:
             checks.remove(doctor_data.files)
+            checks.remove(doctor_weights.weights)
         else:
             checks.append(doctor.torch)
         worst = [self._run(check) for check in checks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from datetime import timedelta
@@ -14,7 +15,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from labelapp import models, queue
-from labelapp.management import doctor, doctor_data
+from labelapp.management import doctor, doctor_data, doctor_weights
 from labelapp.management.commands import doctor as command
 from labelapp.management.doctor import Level
 from labelapp.models import Job, Label, LedgerEntry, ProjectCounter, TrainItem
@@ -196,6 +197,26 @@ def test_files_that_belong_to_images_are_fine(project):
         setattr(image, f"{kind}_key", key)
     image.save()
     assert levels(doctor_data.files) == {Level.OK}
+
+
+def test_weights_are_compared_with_what_their_names_say(tmp_path, settings):
+    settings.WEIGHTS_DIR = ""
+    assert levels(doctor_weights.weights) == {Level.OK}
+    settings.WEIGHTS_DIR = str(tmp_path / "weights")
+    assert levels(doctor_weights.weights) == {Level.FAIL}
+    Path(settings.WEIGHTS_DIR).mkdir()
+    assert levels(doctor_weights.weights) == {Level.WARN}
+    digest = hashlib.sha256(b"whole").hexdigest()
+    for name in ("cnn_small.pt", "other.pt", f"resnet18-{digest[:8]}.pth", "net-00000000.pth"):
+        (Path(settings.WEIGHTS_DIR) / name).write_bytes(b"whole")
+    (Path(settings.WEIGHTS_DIR) / "cnn_small.pt.sha256").write_text(f"{digest}  cnn_small.pt")
+    said = texts(doctor_weights.weights).splitlines()
+    assert [line.partition(": ")[2].partition(" ")[0] for line in said] == [
+        "whole",
+        "half-written",
+        "its",  # there is no SHA-256 beside it
+        "of",  # not among the files that networks of projects are published in
+    ]
 
 
 def test_torch_that_does_not_load_is_a_failure(monkeypatch):

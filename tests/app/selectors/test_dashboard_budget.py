@@ -92,6 +92,8 @@ def test_it_says_whether_the_promise_fits_and_what_would_make_it_fit(project, ce
             continue
         quality = next(one for one in shown["figures"] if one["key"] == "quality")
         assert f"about {quality['text']} of all labels" in found["verdict"]
+        limit = next(one for one in quality["rows"] if one["key"] == "epsilon")
+        assert limit["note"].startswith("not promised")
         known = what_if.gather(project)
         free = replace(what_if.Wanted.of(project), budget=None)
         needed = what_if.compare(known, free)["asked"]["cost"]

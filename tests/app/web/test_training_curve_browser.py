@@ -37,6 +37,16 @@ def test_a_training_is_drawn_while_it_goes_on_and_after_it(visit, site):
     assert page.evaluate("window.stayed")
 
 
+def test_the_overview_shows_it_while_it_goes_on(visit, site):
+    fill(site, "begin")
+    page = visit(address="")
+    expect(page.locator("#training-curve canvas")).to_be_visible()
+    fill(site, "more")
+    expect(page.locator("#training-curve [data-readout]")).to_contain_text("Epoch 11 of network 2")
+    fill(site, "end")
+    expect(page.locator("#training-curve")).to_be_hidden()
+
+
 def test_it_fits_a_phone(visit, site):
     fill(site, "begin")
     page = visit(address="jobs/")
