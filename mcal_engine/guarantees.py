@@ -297,8 +297,7 @@ def largest_rate(
     For planning, so smooth: Clopper-Pearson, the large-N form of the walk's bound, at the
     predicted count of wrong test images. -1 where nothing is acceptable. Any shape.
     """
-    inside = np.minimum(4 * target.epsilon, 0.5) * sizes
-    allowed = np.minimum(target.epsilon * n, inside)
+    allowed = _allowed(n, sizes, target)
     if target.criterion is Criterion.PER_S:
         return np.where(sizes > 0, target.epsilon, -1.0)
     if target.criterion is Criterion.PLUG_IN:
@@ -306,23 +305,45 @@ def largest_rate(
     return _rate_with_margin(allowed, sizes, tests, level(target, configurations))
 
 
+def faultless_passes(n: int, sizes: FloatArray, tests: FloatArray, target: Target) -> BoolArray:
+    """Tell which sets a model that is never wrong could have: where `largest_rate` is not -1.
+
+    Of the overall criterion, in a twentieth of the time. Any shape.
+    """
+    allowed = _allowed(n, sizes, target)
+    return _shown(np.zeros_like(sizes), allowed, sizes, tests, level(target)) & (sizes > 0)
+
+
+def _allowed(n: int, sizes: FloatArray, target: Target) -> FloatArray:
+    """Return how many images of each set may be wrong."""
+    inside = np.minimum(4 * target.epsilon, 0.5) * sizes
+    return np.asarray(np.minimum(target.epsilon * n, inside))
+
+
 def _rate_with_margin(
     allowed: FloatArray, sizes: FloatArray, tests: FloatArray, level: float
 ) -> FloatArray:
     """Bisect for the rate whose expected count k still bounds the errors within `allowed`."""
-
-    def fits(rate: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-        k = rate * tests
-        limit = np.clip((allowed + k) / np.maximum(sizes + tests, 1), 0, 1)
-        return np.asarray(betainc(k + 1, np.maximum(tests - k, 1e-9), limit) >= 1 - level)
-
-    low, high = np.zeros_like(sizes), np.full_like(sizes, 0.5)
-    possible = fits(low) & (sizes > 0)
+    allowed, sizes, tests = np.broadcast_arrays(allowed, sizes, tests)
+    found = np.full(sizes.shape, -1.0)
+    possible = _shown(np.zeros_like(sizes), allowed, sizes, tests, level) & (sizes > 0)
+    inside = allowed[possible], sizes[possible], tests[possible]
+    low, high = np.zeros_like(inside[0]), np.full_like(inside[0], 0.5)
     for _ in range(20):
         middle = (low + high) / 2
-        good = fits(middle)
+        good = _shown(middle, *inside, level)
         low, high = np.where(good, middle, low), np.where(good, high, middle)
-    return np.where(possible, low, -1.0)
+    found[possible] = low
+    return found
+
+
+def _shown(
+    rate: FloatArray, allowed: FloatArray, sizes: FloatArray, tests: FloatArray, level: float
+) -> BoolArray:
+    """Tell where T, wrong at this rate, would show that at most `allowed` of the set are wrong."""
+    k = rate * tests
+    limit = np.clip((allowed + k) / np.maximum(sizes + tests, 1), 0, 1)
+    return np.asarray(betainc(k + 1, np.maximum(tests - k, 1e-9), limit) >= 1 - level)
 
 
 def unjudged(most: FloatArray, tests: FloatArray) -> BoolArray:

@@ -162,4 +162,4 @@ def hopeless(now: Situation) -> bool:
         saved = sizes - audit.expected_labels(0.0, sizes, allowed, level)
         return bool((saved < WORTH_AUDITING * now.n).all())
     tests = marked[:, None] * delivery.FINE
-    return bool((guarantees.largest_rate(now.n, sizes, tests, now.config.target) < 0).all())
+    return not guarantees.faultless_passes(now.n, sizes, tests, now.config.target).any()
