@@ -32,7 +32,7 @@ PRESET_WORDS: dict[str, str] = {
 WORDS: dict[str, tuple[str, str]] = {
     "first": (
         gettext_noop("Labels before the first training"),
-        gettext_noop("Images. Fewer cost less, and the first model sees less. Usual: 1 % of all."),
+        gettext_noop("Images. Fewer cost less, and the first model sees less. Usual: a hundredth of all."),
     ),
     "fixed_delta": (
         gettext_noop("Labels per round"),
@@ -66,7 +66,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "tail": (
         gettext_noop("Share of a training that gives checkpoints"),
-        gettext_noop("0.3 means the last 30 % of its steps, at a constant rate."),
+        gettext_noop("0.3 means the last three tenths of its steps, at a constant rate."),
     ),
     "tail_rate": (
         gettext_noop("Rate there"),
