@@ -160,7 +160,7 @@ def _bar(limit: float, spent: float, known: float) -> list[dict[str, Any]]:
     ends = [
         ("spent", gettext("spent"), min(spent, limit)),
         ("planned", gettext("planned"), min(max(known, spent), limit)),
-        ("free", gettext("left"), limit),
+        ("free", gettext("left over"), limit),
         ("over", gettext("over the budget"), whole),
     ]
     found, at = [], 0.0
