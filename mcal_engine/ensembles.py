@@ -128,6 +128,8 @@ class Tally:
             raise InvalidAnswerError(
                 f"{labels.shape} labels do not go with {len(self.sums)} images"
             )
+        if len(labels) and not 0 <= labels.min() <= labels.max() < self.sums.shape[1]:
+            raise InvalidAnswerError("errors can be counted only where every image has a label")
         return narrow(1.0 - self.votes[np.arange(len(labels)), labels] / self.members)
 
     def uncertainties(self) -> Uncertainties:

@@ -184,6 +184,9 @@ def test_a_member_of_another_shape_is_refused():
         tally_of([])
     with pytest.raises(InvalidAnswerError, match="labels do not go"):
         error_count(ensemble(2, 4, 3), np.zeros(5, dtype=np.int64))
+    for missing in (-1, 3):  # -1 would count against the last class
+        with pytest.raises(InvalidAnswerError, match="every image has a label"):
+            error_count(ensemble(2, 4, 3), np.array([0, 1, 2, missing]))
 
 
 # --- M(.) -------------------------------------------------------------------------------------
