@@ -130,7 +130,7 @@ def test_what_is_long_or_much_is_cut_and_what_is_the_same_is_left_out(entry):
     found = changes(entry)
     assert found[0].startswith("name: x → yyy")
     assert found[0].endswith("…")
-    assert found[1:] == ["other networks: a, b → none", "gone was: yes"]
+    assert found[1:] == ["other networks: a; b → none", "gone was: yes"]
     entry.before, entry.after = {}, {str(n): n for n in range(40)}
     assert changes(entry)[-1] == "and 28 more"
 
