@@ -1,9 +1,9 @@
 """Schemes and acquisition functions of a search side by side, on the same images and seeds.
 
     python -m tests.bench.sim_search [--data ../shared/data/fashion_mnist] [--limit 6000]
-        [--held-out 0.6667] [--share 0.5] [--model cnn_small+seeds=3] [--seeds 0 1 2]
-        [--training epochs=10 --training min_steps=80] [--ways build_up:mutual_information ...]
-        [--threads 1] [--device cpu] --out OUT.json
+        [--held-out 0.6667] [--half] [--share 0.5] [--acquirer cnn_small+seeds=3]
+        [--model cnn_small+seeds=3] [--training epochs=10 --training min_steps=80] [--seeds 0 1 2]
+        [--ways build_up:mutual_information ...] [--threads 1] [--device cpu] --out OUT.json
     python -m tests.bench.sim_search --table --out OUT.json
 
 `python -m mcal_engine search` compares one way to search with all of L and with a random part. Here
@@ -11,7 +11,7 @@ those two models are trained once for each seed, and every way is compared with 
 `pretrain` has a random part of its own, fine-tuned as its subset is, and takes the subset of
 `compress`, as it does in a search of its own. A way is SCHEME:ACQUISITION[:OUTLIERS]; `pretrain`
 comes with every `compress`. Each is kept as it comes, all ways of one seed before the next, so a
-stopped grid goes on. Acquirer and model are the same candidate. `--half` makes the images half as
+stopped grid goes on. `--half` makes the images half as
 wide and high: a quarter of the work.
 """
 
@@ -54,7 +54,7 @@ COLUMNS = (
     "images shown to choose",
     "to train",
 )
-ABOUT = ("data", "limit", "half", "held_out", "share", "model", "training")
+ABOUT = ("data", "limit", "half", "held_out", "share", "acquirer", "model", "training")
 
 Row = dict[str, Any]
 
@@ -153,7 +153,7 @@ def settings_of(options: argparse.Namespace, way: str) -> SearchSettings:
         options.share,
         Scheme(scheme),
         acquisition,
-        acquirer=options.model,
+        acquirer=options.acquirer,
         model=options.model,
         outliers=float(outliers[0]) if outliers else 0.0,
     )
@@ -231,7 +231,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--held-out", type=float, default=0.6667, help="share of the images that judges")
     add("--half", action="store_true", help="images of half the width and height")
     add("--share", type=float, default=0.5)
-    add("--model", default="cnn_small+seeds=3", help="candidate that chooses and is judged")
+    add("--acquirer", default="cnn_small+seeds=3", help="candidate that chooses")
+    add("--model", default="cnn_small+seeds=3", help="candidate that is judged")
     add("--training", action="append", default=[], metavar="NAME=VALUE")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--ways", nargs="+", default=list(WAYS))
