@@ -99,7 +99,7 @@ class Answer:
     not pay for the promise. `nothing` says why the machine labels nothing. `decision` is what the
     engine would have decided after its last training, `because` its facts. `grid_*` draw C(B).
     Of what is still to come, `audit` labels go into the audit of S and `compute` dollars into
-    training, both as `total` counts them.
+    training, both as `total` counts them. `stop_forced`: the budget chose what stopping now stores.
     """
 
     arch: str
@@ -124,6 +124,7 @@ class Answer:
     grid_total: tuple[float, ...] = ()
     audit: float = 0.0
     compute: float = 0.0
+    stop_forced: bool = False
 
     @property
     def cost(self) -> float:
@@ -286,6 +287,7 @@ def _told(known: Basis, made: _Made) -> Answer:
         grid_total=() if plan is None else plan.grid_total,
         audit=audited,
         compute=0.0 if plan is None or plan.steps == 0 else _computed(now, plan) - now.spent,
+        stop_forced=stop.forced,
     )
 
 

@@ -184,6 +184,8 @@ def _verdict(facts: Facts, left: float) -> dict[str, Any]:
         return found | {"verdict": _pays_for_all() if pays else _unknown(facts)}
     if total.kind == "plan" and answer.get("forced"):
         return found | {"verdict": _too_small(facts), "tone": "error"} | _needed(facts)
+    if total.kind == "stop" and answer.get("stop_forced"):
+        return found | {"verdict": _too_small(facts), "tone": "error"}
     if left < -0.005:
         words = gettext("What is decided goes over the budget by about %(money)s.")
         return found | {
@@ -227,10 +229,22 @@ def _fits(facts: Facts) -> dict[str, Any]:
 def _too_small(facts: Facts) -> str:
     expected = forecast_error(facts)
     error = float((facts.outlook.answer or {})["error"]) if expected is None else expected[0]
-    return gettext(
-        "The promised error (at most %(limit)s) does not fit. Within the budget about %(error)s of "
-        "all labels are expected to be wrong."
-    ) % {"limit": share(facts.project.epsilon), "error": share(error)}
+    words = {"limit": share(facts.project.epsilon), "error": share(error)}
+    if error <= facts.project.epsilon:
+        return (
+            gettext(
+                "The promised error (at most %(limit)s) cannot be proven within the budget. About "
+                "%(error)s of all labels are expected to be wrong."
+            )
+            % words
+        )
+    return (
+        gettext(
+            "The promised error (at most %(limit)s) does not fit. Within the budget about "
+            "%(error)s of all labels are expected to be wrong."
+        )
+        % words
+    )
 
 
 def _needed(facts: Facts) -> dict[str, Any]:

@@ -105,6 +105,26 @@ def test_it_says_whether_the_promise_fits_and_what_would_make_it_fit(project, ce
     assert seen
 
 
+def test_a_wish_of_the_manager_is_weighed_against_the_budget_too(project):
+    promise(project, TOO_LITTLE, "audit")
+    steps = what_if_data.steps("audit", TOO_LITTLE)
+    run, _ = at(
+        project,
+        "audit",
+        TOO_LITTLE,
+        max(i for i, (s, _) in enumerate(steps) if s.plan and s.phase == "train"),
+    )
+    said = {}
+    for wish in ("stop", "by_hand"):
+        Run.objects.filter(pk=run.pk).update(wish=wish)
+        data.say(project, "run.steered")
+        found = card(project)
+        said[wish] = (found["tone"], found["rows"][-1]["label"], bool(found["try"]))
+    assert said["stop"] == ("error", "Left of the budget", False)
+    assert said["by_hand"] == ("error", "Over the budget", False)
+    assert "a person asked for this" in found["more"]
+
+
 def test_the_check_of_the_machine_has_its_line(project):
     promise(project, ENOUGH, "audit")
     steps = what_if_data.steps("audit", ENOUGH)

@@ -10,7 +10,7 @@ from labelapp.models import Event, LedgerEntry, Project
 from labelapp.selectors import stored_words
 from labelapp.selectors.dashboard import overview
 from labelapp.selectors.runs import run_status
-from labelapp.services import runs
+from labelapp.services import runs, training_errors
 from mcal_engine.errors import WeightsError
 from mcal_engine.vision import checkpoints, weights
 from mcal_engine.vision.checkpoints import Model, NetSpec
@@ -83,6 +83,21 @@ def test_a_half_written_file_stops_the_run_at_once_and_a_whole_one_lets_it_go_on
     assert model.arch == "cnn_small+frozen"
     features = Path(settings.JOBS_ROOT) / ready.public_id / "features"
     assert len(list(features.glob("*.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "hopeless"),
+    [
+        ("bad_weights", "/w/x.pt holds weights of a, not of b. Put the right file there.", True),
+        ("disk_full", "The disk is full: member 3 could not be kept.", False),
+        ("disk_full", "6 members take 9.0 MiB; 1.0 MiB are free. Free some space.", False),
+        ("bad_data", "The features cannot be kept in /f: The disk is full.", False),
+    ],
+)
+def test_only_what_no_other_attempt_would_change_is_hopeless(code, message, hopeless):
+    found = training_errors.of_result({"ok": False, "code": code, "message": message})
+    assert isinstance(found, training_errors.HopelessError) == hopeless
+    assert str(found) == message
 
 
 def cut(path: Path) -> None:
