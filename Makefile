@@ -23,7 +23,11 @@ demo: .venv/.run-ready  ## the product plus simulated annotators (PEOPLE=3, PACE
 worker: .venv/.run-ready  ## one more worker for an installation that grew up
 	@exec $(PY) manage.py worker
 
-test: .venv/.dev-ready test-engine test-app test-postgres test-journeys  ## set everything up and pass all tests
+# Two parts at a time: a part that waits for a browser, a lease or a process leaves no core idle.
+test: .venv/.dev-ready  ## set everything up and pass all tests
+	@echo "Four parts, two at a time; each is shown when it is done."
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
+	  test-app test-engine test-postgres test-journeys
 
 test-engine: .venv/.dev-ready  ## the engine's tests, with Django blocked from being imported
 	$(PY) -m pytest tests/engine $(BY_FILE) -q -p no:django -p tests.no_django
