@@ -238,12 +238,17 @@ def test_images_join_a_running_project(ready, cast, owner, tmp_path, settings):
 def test_a_network_joins_and_another_choice_of_images(ready, cast, owner, tmp_path):
     driving.start(ready, cast.owner)
     go_to(ready, cast.annotator, "train", 2)
-    methods = steering.Methods("cnn_small", ("resnet18",), "entropy", "margin", 12)
+    between = {"fixed_delta": 40, "neighbours": 3, "members_gib": 1.0}
+    methods = steering.Methods("cnn_small", ("resnet18",), "entropy", "margin", 12, **between)
     action = steering.change_methods(access=owner, methods=methods, version=version(ready))
     steering_undo.undo(access=owner, action_id=action.pk)
     ready.refresh_from_db()
     assert (ready.rivals, ready.acquisition) == ([], "margin")
+    assert Run.objects.get(project=ready).config["fixed_delta"] is None
     steering.change_methods(access=owner, methods=methods, version=version(ready))
+    config = Run.objects.get(project=ready).config
+    assert (config["fixed_delta"], config["weighing"]["neighbours"]) == (40, 3)
+    assert config["training"] == {"members_gib": 1.0}
     driving.answer_all(ready, cast.annotator)
     driving.do_jobs()
     assert set(ready.run.models.values_list("arch", flat=True)) == {"cnn_small", "resnet18"}
