@@ -65,6 +65,12 @@ def shown(
     return Shown(_tiles(curation, seqs, classes), page, pages, total)
 
 
+def stage_pages(curation: Curation) -> list[tuple[int, int]]:
+    """Return each stage of the kept part with the page on which it begins."""
+    sizes = [0, *(curation.result or {}).get("sizes", [])]
+    return [(number, start // PAGE + 1) for number, start in enumerate(sizes[:-1], start=1)]
+
+
 def _tiles(
     curation: Curation, seqs: Sequence[int], classes: Mapping[int, LabelClass]
 ) -> list[Tile]:

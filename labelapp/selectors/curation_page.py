@@ -8,6 +8,7 @@ from math import ceil, floor
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labelapp.models import Curation, Event, LabelClass, Project, Review
 from labelapp.selectors import curation_words as words
@@ -132,13 +133,12 @@ def stage_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for facts in result["runs"][0]["stages"]:
         drawn = facts["kind"] == "random"
-        chooser = "" if drawn else candidate_name(facts["acquirer"])
         left = facts.get("accuracy_left")
         rows.append(
             {
                 "number": facts["number"],
                 "size": number(facts["size"]),
-                "how": _("drawn at random") if drawn else _chosen(chooser, facts),
+                "how": _("drawn at random") if drawn else _chosen(facts),
                 "accuracy": "" if drawn else words.percent(facts["accuracy"]),
                 "left": "" if drawn or left is None else words.percent(left),
                 "took": "" if drawn else duration(_seconds(facts)),
@@ -147,9 +147,14 @@ def stage_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _chosen(chooser: str, facts: Mapping[str, Any]) -> str:
-    values = {"model": chooser, "images": images(facts["learnt_from"])}
-    return _("chosen by %(model)s, trained on %(images)s") % values
+def _chosen(facts: Mapping[str, Any]) -> str:
+    learnt = int(facts["learnt_from"])
+    words = ngettext(
+        "chosen by networks trained on %(n)s image",
+        "chosen by networks trained on %(n)s images",
+        learnt,
+    )
+    return words % {"n": number(learnt)}
 
 
 def cost_rows(project: Project, result: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
+from labelapp.selectors.curations import Progress
 from labelapp.selectors.money_words import NBSP, number
 
 FULL, FOUND, RANDOM = "full", "search", "random"
@@ -23,7 +24,10 @@ PARTS = {
     "held_out": gettext_lazy("Held out"),
 }
 PARTS_ABOUT = {
-    "kept": gettext_lazy("The images that the search kept, in the order in which it took them."),
+    "kept": gettext_lazy(
+        "The images that the search kept, in the order of its stages; under “build up” the first "
+        "stage was drawn at random."
+    ),
     "left_out": gettext_lazy(
         "The images that the search left out: what the kept ones already teach. Their labels are "
         "as good as the others."
@@ -67,6 +71,16 @@ def interval(row: Mapping[str, Any]) -> str:
         return ""
     values = {"low": number(100 * row["low"], 2), "high": percent(row["high"])}
     return gettext("%(low)s to %(high)s") % values
+
+
+def progress_words(told: Progress | None) -> str:
+    """Say how far the training is that goes on; empty before the first, and while it waits."""
+    if told is None or told.waits or not told.of:
+        return ""
+    values = {"done": number(told.done), "of": number(told.of)}
+    if told.phase == "train":
+        return gettext("Step %(done)s of %(of)s of this training.") % values
+    return gettext("Looks at all images: %(done)s of %(of)s.") % values
 
 
 def verdicts(result: Mapping[str, Any]) -> list[str]:
@@ -120,20 +134,20 @@ def _one_repeat(result: Mapping[str, Any]) -> str:
 _BETTER = {
     RANDOM: gettext_lazy(
         "The found part is %(points)s better than a random part of the same size; 95 %% interval "
-        "%(low)s to %(high)s, %(n)s repeats."
+        "%(low)s to %(high)s points, %(n)s repeats."
     ),
     FULL: gettext_lazy(
-        "It is %(points)s better than all images together; 95 %% interval %(low)s to %(high)s, "
+        "It is %(points)s better than all images together; 95 %% interval %(low)s to %(high)s points, "
         "%(n)s repeats."
     ),
 }
 _WORSE = {
     RANDOM: gettext_lazy(
         "The found part is %(points)s worse than a random part of the same size; 95 %% interval "
-        "%(low)s to %(high)s, %(n)s repeats. A random part serves better here."
+        "%(low)s to %(high)s points, %(n)s repeats. A random part serves better here."
     ),
     FULL: gettext_lazy(
-        "It is %(points)s worse than all images together; 95 %% interval %(low)s to %(high)s, "
+        "It is %(points)s worse than all images together; 95 %% interval %(low)s to %(high)s points, "
         "%(n)s repeats."
     ),
 }

@@ -18,7 +18,13 @@ from labelapp.models import Curation, Project
 from labelapp.rights import Right
 from labelapp.selectors import curation_images, curation_page, curations
 from labelapp.selectors.browse_sql import classes_of
-from labelapp.selectors.curation_words import MEASURED, PARTS, PARTS_ABOUT, percent
+from labelapp.selectors.curation_words import (
+    MEASURED,
+    PARTS,
+    PARTS_ABOUT,
+    percent,
+    progress_words,
+)
 from labelapp.selectors.jobs import live_job
 from labelapp.selectors.money_words import duration, money
 from labelapp.selectors.projects import Access
@@ -51,20 +57,23 @@ def start(request: HttpRequest, access: Access) -> HttpResponse:
         return redirect("project_curate", access.project.public_id)
     form = CurateForm(request.POST)
     if not form.is_valid():
-        return _page(request, access, form)
+        return _page(request, access, form, InvalidInputError.status)
     try:
         service.start(access=access, settings=form.settings())
     except InvalidInputError as error:
         for name, text in error.fields.items():
             field = BESIDE.get(name, name)
             form.add_error(field if field in form.fields else None, str(text))
-        return _page(request, access, form)
+        return _page(request, access, form, error.status)
     except AppError as error:
         messages.error(request, error.message, extra_tags=error.code)
+        return _page(request, access, form, error.status)
     return redirect("project_curate", access.project.public_id)
 
 
-def _page(request: HttpRequest, access: Access, form: CurateForm | None = None) -> HttpResponse:
+def _page(
+    request: HttpRequest, access: Access, form: CurateForm | None = None, status: int = 200
+) -> HttpResponse:
     project = access.project
     newest = curations.latest(project)
     asked = request.GET.get("search", "")
@@ -85,9 +94,12 @@ def _page(request: HttpRequest, access: Access, form: CurateForm | None = None) 
     if context["may_act"] and context["live"] is None:
         chosen = usual(project, shown)
         context["form"] = form or CurateForm.of(chosen)
-        context["estimate"] = _estimate(project, chosen if form is None else None)
-    bad = form is not None and bool(form.errors)
-    return render(request, "curate/page.html", context, status=400 if bad else 200)
+        context["estimate"] = _estimate(project, _chosen(form) if form else chosen)
+    return render(request, "curate/page.html", context, status=status)
+
+
+def _chosen(form: CurateForm) -> CurationSettings | None:
+    return form.settings() if form.is_valid() else None
 
 
 def _may_act(access: Access) -> bool:
@@ -106,6 +118,7 @@ def _status(access: Access, newest: Curation | None) -> dict[str, Any]:
         "live": live,
         "job": job,
         "job_says": "" if job is None else stored_words(job.message),
+        "detail": "" if live is None else progress_words(curations.progress(live)),
         "left": "" if left is None else duration(left),
         "no_worker": live is not None and not queue.worker_alive(),
         "may_act": _may_act(access),
@@ -123,6 +136,7 @@ def _result(access: Access, shown: Curation) -> dict[str, Any]:
         "changed": curation_page.labels_changed(shown),
         "humans": shown.n - shown.machine,
         "gone": "",
+        "folder": curations.folder(shown),
     }
     try:
         rows = curation_page.class_rows(shown, classes_of(access.project))
@@ -144,7 +158,7 @@ def _result(access: Access, shown: Curation) -> dict[str, Any]:
 def estimate(request: HttpRequest, access: Access) -> HttpResponse:
     """Say about what the search in the form takes, or what is wrong with it."""
     form = CurateForm(request.GET)
-    chosen = form.settings() if form.is_valid() else None
+    chosen = _chosen(form)
     wrong = [text for texts in form.errors.values() for text in texts]
     context = {"estimate": _estimate(access.project, chosen), "wrong": wrong}
     return render(request, "curate/_estimate.html", context)
@@ -231,6 +245,9 @@ def pictures(request: HttpRequest, access: Access, curation_id: int) -> HttpResp
         "index": index,
         "classes": [one for one in classes.values() if not one.archived or one.index == index],
         "found": found,
+        "stages": curation_images.stage_pages(curation)
+        if which == "kept" and index is None
+        else [],
         "before": f"{link}&page={found.page - 1}" if found.page > 1 else "",
         "after": f"{link}&page={found.page + 1}" if found.page < found.pages else "",
         "setup": _setup(access),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from labelapp import choices
 from labelapp.engine_candidates import Parts, WrongCandidateError, parts_of
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 ACQUIRER_RUNS = 4  # members of the usual acquirer, as in docs/search.md
 MOST = 1_000  # checkpoints, or runs
-WAYS = tuple(way for way in choices.WAYS if not {"pseudo", "semi"} & set(way.split("+")))
+WAYS: dict[str, str] = {choices.PLAIN: gettext_noop("From scratch")} | {
+    way: choices.WAYS[way] for way in ("tuned", "frozen")
+}
 """How a network may be trained here: nothing that learns from images outside the part."""
 BESIDE = {"model": "model_net", "acquirer": "acquirer_net", "seeds": "repeats"}
 """Where a complaint about a setting stands, if not beside the field of its name."""
@@ -52,10 +54,6 @@ def _count(label: StrOrPromise, most: int, help_text: StrOrPromise = "") -> form
     return forms.IntegerField(label=label, help_text=help_text, min_value=1, max_value=most)
 
 
-_NETS = dict(choices.ARCHITECTURES)
-_WAYS = {way: choices.WAYS[way] for way in WAYS}
-
-
 class CurateForm(forms.Form):
     """What is searched for. The service checks the values; this only reads them."""
 
@@ -67,10 +65,10 @@ class CurateForm(forms.Form):
     labels = _choice(gettext_lazy("Which labels"), LABELS)
     model_net = _choice(
         gettext_lazy("Network"),
-        _NETS,
+        choices.ARCHITECTURES,
         gettext_lazy("What you want to train in the end: the part is judged by it."),
     )
-    model_way = _choice(gettext_lazy("How it is trained"), _WAYS)
+    model_way = _choice(gettext_lazy("How it is trained"), WAYS)
     model_seeds = _count(gettext_lazy("Runs, whose mean it is"), MOST)
     model_checkpoints = _count(gettext_lazy("Checkpoints of a run"), MOST)
     acquirer_net = forms.ChoiceField(
@@ -80,9 +78,9 @@ class CurateForm(forms.Form):
             "Its members choose where they disagree. A small one is cheaper, and its part serves "
             "larger networks too."
         ),
-        choices=[("", gettext_lazy("The same network")), *_words(_NETS)],
+        choices=[("", gettext_lazy("The same network")), *_words(choices.ARCHITECTURES)],
     )
-    acquirer_way = _choice(gettext_lazy("How it is trained"), _WAYS)
+    acquirer_way = _choice(gettext_lazy("How it is trained"), WAYS)
     acquirer_seeds = _count(
         gettext_lazy("Runs"), MOST, gettext_lazy("Each is a training of its own; 4 are the usual.")
     )

@@ -25,7 +25,7 @@ def finish(project: Project, images: list[Image], classes: int = 3) -> None:
     Run.objects.create(
         project=project,
         n=len(images),
-        config={},
+        config={"classes": classes},
         state={},
         waiting_for="",
         request_kind="finished",
@@ -43,7 +43,10 @@ def finish(project: Project, images: list[Image], classes: int = 3) -> None:
         for image in images
     )
     Project.objects.filter(pk=project.pk).update(status=Project.Status.FINISHED)
-    ProjectCounter.objects.filter(project=project).update(machine=len(images) // 3)
+    machine = len(images) // 3
+    ProjectCounter.objects.filter(project=project).update(
+        train=len(images) - machine, machine=machine
+    )
     project.refresh_from_db()
 
 

@@ -49,7 +49,9 @@ def test_before_the_end_the_page_says_when_it_can_be_used(project, cast, sign_in
     assert "88.25" not in text
     pictures = client.get(address(project, "curate_images", done.pk))
     assert pictures.status_code == 302
-    assert client.post(address(project, "curate_start"), form_of(project)).status_code == 302
+    refused = client.post(address(project, "curate_start"), form_of(project))
+    assert refused.status_code == 409
+    assert b"needs a finished project" in refused.content
 
 
 def test_nothing_was_searched_yet(world, cast, sign_in):
