@@ -20,10 +20,12 @@ from labelapp.models import (
     Job,
     Label,
     LabelBatch,
+    LabelClass,
     ModelVersion,
     PeopleReport,
     Project,
     Run,
+    Task,
     TrainItem,
     User,
 )
@@ -43,19 +45,25 @@ def people(db) -> list[User]:
 
 
 def vote(batch: LabelBatch, image, user: User, index: int, minute: int = 0, **more) -> Answer:
-    classes = {one.index: one for one in batch.project.classes.all()}
     task, _ = batch.tasks.get_or_create(
         image=image, slot=0, defaults={"project": batch.project, "rank": image.seq}
     )
-    return Answer.objects.create(
+    made = said(task, user, batch.project.classes.get(index=index), minute, **more)
+    made.save(force_insert=True)
+    return made
+
+
+def said(task: Task, user: User, label_class: LabelClass, minute: int, **more) -> Answer:
+    """Return an answer to the task, not yet saved."""
+    return Answer(
         id=uuid.uuid4(),
         task=task,
-        batch=batch,
-        project=batch.project,
-        image=image,
+        batch_id=task.batch_id,
+        project_id=task.project_id,
+        image_id=task.image_id,
         user=user,
         kind="class",
-        label_class=classes[index],
+        label_class=label_class,
         created=timezone.now() + timedelta(minutes=minute),
         **more,
     )
@@ -87,15 +95,18 @@ def crowd(batch: LabelBatch, images, people) -> dict[int, int]:
 
     Returns the truth by seq.
     """
-    truth = {}
+    truth, answers = {}, []
+    classes = {one.index: one for one in batch.project.classes.all()}
+    tasks = {task.image_id: task for task in batch.tasks.filter(slot=0)}
     for image in images:
         right = image.seq % 3
         truth[image.seq] = right
         fair = people[:3] if image.seq >= 3 else people[:1]
-        for minute, user in enumerate(fair):
-            vote(batch, image, user, right, minute)
-        for user in people[3:]:
-            vote(batch, image, user, (right + 1) % 3, 9)
+        task, other = tasks[image.pk], classes[(right + 1) % 3]
+        answers += [said(task, user, classes[right], n) for n, user in enumerate(fair)]
+        answers += [said(task, user, other, 9) for user in people[3:]]
+    Answer.objects.bulk_create(answers)
+    for image in images:
         label_by_majority(batch, image)
     return truth
 
