@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 PRESET_WORDS: dict[str, str] = {
     "usual": gettext_noop("Usual values: they depend on the network and the images"),
     "budget_annotator": gettext_noop(
-        "Budget annotator (Gikunda): 10,000 labels first, 1,000 a round, 15 epochs, batches of 32, "
-        "rate 0.05; five pre-trained networks"
+        "Budget annotator: the values of Gikunda's paper, five pre-trained networks"
     ),
 }
 
 WORDS: dict[str, tuple[str, str]] = {
     "first": (
         gettext_noop("Labels before the first training"),
-        gettext_noop("Images. Fewer cost less, and the first model sees less. Usual: a hundredth of all."),
+        gettext_noop(
+            "Images. Fewer cost less, and the first model sees less. Usual: a hundredth of all."
+        ),
     ),
     "fixed_delta": (
         gettext_noop("Labels per round"),

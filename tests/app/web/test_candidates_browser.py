@@ -53,9 +53,9 @@ def test_a_candidate_is_put_together_and_saved(visit, site):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     page.locator("#id_epochs").fill("3")
-    page.get_by_label("Name", exact=True).fill("Birds")
     page.get_by_label("Classes", exact=True).fill("heron\negret")
-    page.get_by_role("button", name="Make the project").click()
+    page.get_by_label("Name", exact=True).fill("Birds")
+    page.get_by_label("Name", exact=True).press("Enter")  # not the preset's button
     expect(page.locator("#messages")).to_contain_text("The project is made")
     made = "SELECT arch, rivals, settings FROM labelapp_project WHERE name = 'Birds'"
     [(arch, rivals, settings)] = site.ask(made)
