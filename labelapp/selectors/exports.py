@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from labelapp.errors import AppError, ConflictError, NotFoundError
@@ -86,18 +85,17 @@ class Preview:
 
 
 def preview(project: Project) -> Preview:
-    """Count before an export is made."""
-    by_source = dict(
-        Label.objects.filter(project=project)
-        .values_list("source")
-        .annotate(labels=Count("pk"))
-        .order_by()
-    )
+    """Count before an export is made: two counts that indexes alone answer.
+
+    The source is part of the statement's text: a parameter makes SQLite read every label's row.
+    """
+    labels = Label.objects.filter(project=project)
+    human = labels.extra(where=["labelapp_label.source = 'human'"]).count()
     return Preview(
         images=ProjectCounter.objects.values_list("images", flat=True).get(project=project),
         duplicates=ImageAlias.objects.filter(image__project=project).count(),
-        human=by_source.get(Label.Source.HUMAN, 0),
-        machine=by_source.get(Label.Source.MACHINE, 0),
+        human=human,
+        machine=labels.count() - human,
     )
 
 

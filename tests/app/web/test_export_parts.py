@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from labelapp.models import Export, Project
@@ -51,6 +54,18 @@ def test_the_page_offers_the_parts_with_their_counts(manager, project, curation)
     assert chosen.count('name="part" value="split"') == 2
     assert "1 image took no part in the search" in chosen
     assert "style=" not in chosen
+
+
+def test_counting_the_parts_reads_no_row_of_an_image(manager, project, curation):
+    def reads() -> list[str]:
+        with CaptureQueriesContext(connection) as seen:
+            page(manager, project)
+        return [one["sql"] for one in seen if re.search("labelapp_(image|label)[a-z]*", one["sql"])]
+
+    page(manager, project)  # what is cached after the first time
+    with_parts = len(reads())
+    curation.delete()
+    assert len(reads()) == with_parts
 
 
 def test_without_a_search_nothing_is_offered_and_odd_addresses_do_no_harm(manager, project, cast):
