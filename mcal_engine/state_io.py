@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -95,17 +96,28 @@ def _unfolded(records: list[Any], columns: list[str]) -> list[dict[str, Any]]:
 
 def _build(kind: Any, data: Any) -> Any:
     """Build a value of a type of types.py from JSON's dicts, lists and plain values."""
+    return _builder(kind)(data)
+
+
+@cache
+def _builder(kind: Any) -> Callable[[Any], Any]:
+    """Return what builds values of this type; a type's hints are read once, not per value."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is UnionType:  # every union of the state is "X | None"
-        inner = next(a for a in arguments if a is not type(None))
-        return None if data is None else _build(inner, data)
+        inner = _builder(next(a for a in arguments if a is not type(None)))
+        return lambda data: None if data is None else inner(data)
     if origin is tuple:
-        return tuple(_build(arguments[0], item) for item in data)
+        one = _builder(arguments[0])
+        return tuple if one is _as_it_is else lambda data: tuple(map(one, data))
     if origin is dict:
-        return dict(data)
+        return dict
     if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{name: _build(hints[name], value) for name, value in data.items()})
+        parts = {name: _builder(hint) for name, hint in get_type_hints(kind).items()}
+        return lambda data: kind(**{name: parts[name](value) for name, value in data.items()})
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(data)
+        return kind
+    return _as_it_is
+
+
+def _as_it_is(data: Any) -> Any:
     return data
