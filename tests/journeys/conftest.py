@@ -123,7 +123,7 @@ def make_project(
         page.route("**/js/upload*.js", hold)
     page.goto(f"{product.url}/projects/new/")
     page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_label("Classes").fill("light\ndark\nstriped")
+    page.get_by_label("Classes", exact=True).fill("light\ndark\nstriped")
     page.get_by_role("button", name="Make the project").click()
     if script_late:
         until(page, lambda: bool(held))
