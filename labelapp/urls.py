@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from labelapp.api import comments as api_comments
+from labelapp.api import curations as api_curations
 from labelapp.api import exports as api_exports
 from labelapp.api import grid as api_grid
 from labelapp.api import imports as api_imports
@@ -85,6 +86,7 @@ _WEB = (
 _API = (
     api_projects,
     api_overview,
+    api_curations,
     api_exports,
     api_files,
     api_imports,
