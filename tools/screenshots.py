@@ -62,7 +62,7 @@ PAGES = {
 
 SITE_PAGES = ["/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/me/notifications/"]
 SITE_PAGES += ["/me/tokens/", "/api/v1/docs/"]
-MORE_PAGES = ["verify/", "images/", "guidelines/", "queue/", "quality/"]
+MORE_PAGES = ["verify/", "images/", "curate/", "guidelines/", "queue/", "quality/"]
 MORE_PAGES += ["quality/rules/", "quality/gold/", "settings/", "notifications/", "export/"]
 
 

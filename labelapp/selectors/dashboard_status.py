@@ -37,6 +37,7 @@ _NEEDS: dict[str, Right] = {
     "project_settings": Right.STEER,
     "project_label": Right.LABEL,
     "project_export": Right.EXPORT,
+    "project_curate": Right.BROWSE,
 }
 """Button -> the right that it needs."""
 
@@ -122,7 +123,10 @@ def _actions(facts: Facts, state: str, known: Known) -> list[dict[str, Any]]:
     if project.status == Project.Status.SETUP:
         return _before_the_start(facts, state, known)
     if project.status == Project.Status.FINISHED:
-        return [_link(gettext("Export the labels"), "project_export", "download", primary=True)]
+        return [
+            _link(gettext("Export the labels"), "project_export", "download", primary=True),
+            _link(gettext("Find the best training set"), "project_curate", "search"),
+        ]
     if project.status == Project.Status.PAUSED or failed:
         words = gettext("Try again") if failed else gettext("Go on")
         resume = _post(words, "run_resume", "play", primary=True)

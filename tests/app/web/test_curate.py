@@ -41,7 +41,7 @@ def test_before_the_end_the_page_says_when_it_can_be_used(project, cast, sign_in
     text = text_of(client, address(project))
     assert "When the project is finished" in text
     assert "curate-form" not in text
-    finish(project, add_images(project, 100))
+    finish(project, add_images(project, 200))
     done = searched(project, cast.manager)
     Project.objects.filter(pk=project.pk).update(status="running")  # opened again
     text = text_of(client, address(project))
