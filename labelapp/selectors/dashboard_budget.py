@@ -128,7 +128,7 @@ def _for_training(facts: Facts, out: float) -> float:
 def _rows(
     facts: Facts, parts: list[dict[str, Any]], end: float | None, left: float
 ) -> list[dict[str, str]]:
-    rows = [spent_row(facts)]
+    rows = [spent_row(facts) | ({"label": title("spent")} if facts.finished else {})]
     for part in parts:
         note = _note(facts, part)
         rows.append(row(part["key"], part["label"], money(part["amount"], facts.currency), note))
