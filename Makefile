@@ -25,9 +25,11 @@ worker: .venv/.run-ready  ## one more worker for an installation that grew up
 
 # Two parts at a time: a part that waits for a browser, a lease or a process leaves no core idle.
 test: .venv/.dev-ready  ## set everything up and pass all tests
-	@echo "Four parts, two at a time; each is shown when it is done."
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target \
-	  test-app test-engine test-postgres test-journeys
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going \
+	  part-test-app part-test-engine part-test-postgres part-test-journeys
+
+part-%:
+	@set -o pipefail; $(MAKE) --no-print-directory $* 2>&1 | sed -u 's/^/$(@:part-test-%=%): /'
 
 test-engine: .venv/.dev-ready  ## the engine's tests, with Django blocked from being imported
 	$(PY) -m pytest tests/engine $(BY_FILE) -q -p no:django -p tests.no_django
