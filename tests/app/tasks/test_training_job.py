@@ -32,7 +32,7 @@ def when_the_trainer_runs(settings, action) -> threading.Thread:
     """Call action(pid) in a thread as soon as the fake trainer has written its pid."""
 
     def watch() -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 300  # whoever gives up leaves a trainer that hangs for ever
         while time.monotonic() < end:
             for path in Path(settings.JOBS_ROOT).glob("*/training/*/*/pid"):
                 if path.read_text() and (path.parent / "progress.json").exists():
