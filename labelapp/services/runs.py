@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labelapp import engine, events, pricing, queue
-from labelapp.errors import ConflictError, InvalidInputError, TooFewImagesError
+from labelapp.errors import ConflictError, InvalidInputError
 from labelapp.models import (
     Import,
     Iteration,
@@ -39,6 +39,7 @@ from labelapp.orders import (
 )
 from labelapp.selectors.projects import Access, active_classes
 from labelapp.services import ahead, audit, batches, class_lists, outstanding, people_report
+from labelapp.services.run_checks import check_ready, image_count
 
 TERMS = (
     "epsilon",
@@ -82,7 +83,7 @@ class FirstPurchase:
 
 def first_purchase(project: Project) -> FirstPurchase:
     """Return what a start would buy first and for how much (at most: T and B_0 may overlap)."""
-    images, classes = _images(project), len(active_classes(project))
+    images, classes = image_count(project), len(active_classes(project))
     test, seed = engine.first_purchase(project, images=images, classes=classes)
     return FirstPurchase(test, seed, (test + seed) * pricing.per_image(project))
 
@@ -117,7 +118,7 @@ def start_run(*, access: Access) -> Run:
 def _basis(project: Project) -> dict[str, Any]:
     """Return all that a first step is computed from."""
     values = {name: getattr(project, name) for name in (*TERMS, *METHOD)}
-    return {**values, "images": _images(project), "classes": len(active_classes(project))}
+    return {**values, "images": image_count(project), "classes": len(active_classes(project))}
 
 
 def _check_unchanged(project: Project, basis: dict[str, Any]) -> None:
@@ -130,44 +131,6 @@ def _check_unchanged(project: Project, basis: dict[str, Any]) -> None:
     check_ready(now)
     if _basis(now) != basis:
         raise ConflictError(_("The project was changed meanwhile. Look at it and start again."))
-
-
-def check_ready(project: Project) -> None:
-    """Raise the error that `start_run` would raise for this project, with what to do about it."""
-    if project.status != Project.Status.SETUP:
-        raise ConflictError(_("The run has already started."))
-    if project.archived_at is not None:
-        raise ConflictError(_("This project is archived. Bring it back first."))
-    live = (Import.State.WAITING, Import.State.RUNNING)
-    if project.imports.filter(state__in=live).exists():
-        raise ConflictError(_("Images are still being imported. Start when the import has ended."))
-    classes = len(active_classes(project))
-    if classes < 2:
-        raise InvalidInputError(_("A project needs at least two classes."), classes=classes)
-    _check_images(project, classes)
-
-
-def _check_images(project: Project, classes: int) -> None:
-    """T is at most a tenth of the images, so small projects fail on B_0: 6 images per class."""
-    images = _images(project)
-    test, seed = engine.first_purchase(project, images=images, classes=classes)
-    needed = max(test + seed, 10)
-    if images < needed:
-        raise TooFewImagesError(
-            _(
-                "The project has %(images)s images; with %(classes)s classes at least %(needed)s "
-                "are needed (%(test)s to measure the error, %(seed)s for the first training). "
-                "Import more images."
-            )
-            % {"images": images, "classes": classes, "needed": needed, "test": test, "seed": seed},
-            images=images,
-            needed=needed,
-        )
-
-
-def _images(project: Project) -> int:
-    """Count the images by the counter's row: the project's copy may be of before an import."""
-    return ProjectCounter.objects.values_list("images", flat=True).get(project_id=project.pk)
 
 
 # --- pause and resume ----------------------------------------------------------------------------
@@ -260,7 +223,7 @@ def _joinable(run: Run) -> int:
     """Return how many images the run may have by now: those of an import join when it has ended."""
     live = (Import.State.WAITING, Import.State.RUNNING)
     going = run.project.imports.filter(state__in=live).exists()
-    return run.n if going else _images(run.project)
+    return run.n if going else image_count(run.project)
 
 
 def claim(run: Run, step: Step) -> bool:

@@ -56,6 +56,16 @@ def test_of_two_people_who_start_at_once_one_gets_a_conflict(cast, access):
         runs.start_run(access=other)
 
 
+def test_weights_that_have_gone_are_missed_before_anybody_labels(access, settings, tmp_path):
+    settings.WEIGHTS_DIR, settings.ALLOW_WEIGHT_DOWNLOAD = str(tmp_path), False
+    for arch, rivals in (("resnet18+tuned", []), ("cnn_small", ["resnet18+frozen"])):
+        Project.objects.filter(pk=access.project.pk).update(arch=arch, rivals=rivals)
+        access.project.refresh_from_db()
+        with pytest.raises(InvalidInputError, match=r"resnet18"):
+            runs.start_run(access=access)
+    assert not Run.objects.exists()
+
+
 def change_meanwhile(monkeypatch, change) -> None:
     """Do `change` while a start computes its first step."""
     real = runs.engine.first_step
