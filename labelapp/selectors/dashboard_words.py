@@ -246,6 +246,17 @@ def _issues_found(payload: dict[str, Any]) -> str:
     return gettext("Likely label errors found: %(n)s") % {"n": number(int(found))}
 
 
+def _curation_changed(payload: dict[str, Any]) -> str:
+    words = {
+        "done": gettext("The search for the best training set ended"),
+        "failed": gettext("The search for the best training set failed"),
+        "cancelled": gettext("The search for the best training set was cancelled"),
+        "deleted": gettext("A search for the best training set was deleted"),
+    }
+    usual = gettext("A search for the best training set goes on")
+    return words.get(str(payload.get("state")), usual)
+
+
 def _with_reason(text: str) -> Callable[[dict[str, Any]], str]:
     def say(payload: dict[str, Any]) -> str:
         reason = payload.get("message") or payload.get("failure") or payload.get("reason")
@@ -284,6 +295,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "people.measured": _always(gettext_noop("The people's agreement and error were measured anew")),
     "labels.changed": _labels_changed,
     "issues.found": _issues_found,
+    "curation.changed": _curation_changed,
     "export.finished": _always(
         gettext_noop("An export is ready or has failed: see the export page")
     ),

@@ -236,6 +236,7 @@ CHANGES: dict[str, Change] = {
     "people.measured": measured,
     "labels.changed": says("labels.changed", images=12),
     "issues.found": says("issues.found", found=4),
+    "curation.changed": says("curation.changed", curation=1, state="done"),
     "export.finished": exported,
 }
 READY = {"import.progress", "import.finished", "run.started"}
