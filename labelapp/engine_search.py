@@ -96,7 +96,7 @@ def least_images(wish: Wish, classes: int) -> int:
     """
     from mcal_engine import search  # noqa: PLC0415
 
-    first = search.stage_sizes(_settings(wish), 1_000_000)[0] / 1_000_000
+    first = max(search.stage_sizes(_settings(wish), 1_000_000)[0], 1) / 1_000_000  # never of none
     return -(-int(search.PER_CLASS * classes / first / (1 - wish.held_out) * 1_000) // 1_000)
 
 

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from labelapp.api.body import Body
 from labelapp.choices import ARCHITECTURES
-from labelapp.models import Curation, User
+from labelapp.models import Curation, Project, User
 from labelapp.rights import Right
 from labelapp.selectors import curations as found
 from labelapp.selectors.projects import access
@@ -51,7 +51,9 @@ _CURATION: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "created": serializers.DateTimeField(),
     "finished": serializers.DateTimeField(allow_null=True),
     "progress": serializers.JSONField(help_text="training step of steps, null unless it runs"),
-    "result": serializers.JSONField(help_text="accuracies, images per part, cost; null before"),
+    "result": serializers.JSONField(
+        help_text="accuracies, parts, cost; null before, and while the project is open"
+    ),
 }
 
 
@@ -130,7 +132,9 @@ class CurationCancelView(APIView):
 
 
 def _shown(record: Curation) -> dict[str, Any]:
+    """Return a search in words; what it found only while the project is finished, as the page."""
     told = found.progress(record) if record.state == Curation.State.RUNNING else None
+    over = record.project.status == Project.Status.FINISHED
     return {
         "id": record.pk,
         "state": record.state,
@@ -141,7 +145,7 @@ def _shown(record: Curation) -> dict[str, Any]:
         "created": record.created,
         "finished": record.finished,
         "progress": None if told is None else vars(told),
-        "result": record.result,
+        "result": record.result if over else None,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -18,6 +19,7 @@ from labelapp.models import (
     Project,
     ProjectCounter,
     Review,
+    Run,
 )
 from labelapp.selectors import curations
 from labelapp.selectors.date_words import moment_words
@@ -168,19 +170,24 @@ class ExportView:
     title: str
     live: bool
     ready: bool
-    hidden: bool = False  # done, but the project is open again
+    hidden: str = ""  # done, but not to be had: why, in words
 
 
 def export_views(project: Project) -> list[ExportView]:
     """Return the project's latest exports, newest first."""
     records = project.exports.select_related("created_by", "curation").order_by("-pk")[:20]
-    return [_view(record, project) for record in records]
+    ended = _ended(project)
+    return [_view(record, project, ended) for record in records]
 
 
-def _view(record: Export, project: Project) -> ExportView:
+def _view(record: Export, project: Project, ended: datetime | None) -> ExportView:
     title = {"csv": "CSV", "coco": "COCO"}.get(record.format, record.format)
     done = record.state == Export.State.DONE
-    hidden = done and _is_hidden(record, project)
+    hidden = ""
+    if done and _is_open(record, project):
+        hidden = _("not while the project is open")
+    elif done and _is_outdated(record, ended):
+        hidden = _("from before the project was opened again")
     return ExportView(
         record=record,
         title=_("%(format)s with images") % {"format": title} if record.with_images else title,
@@ -190,8 +197,20 @@ def _view(record: Export, project: Project) -> ExportView:
     )
 
 
-def _is_hidden(record: Export, project: Project) -> bool:
+def _is_open(record: Export, project: Project) -> bool:
     return bool(record.part) and project.status != Project.Status.FINISHED
+
+
+def _is_outdated(record: Export, ended: datetime | None) -> bool:
+    """Tell whether this is a part from before the project was opened again, as a search is then.
+
+    Other images may be in T by now, and of those no model's word is shown.
+    """
+    return bool(record.part) and ended is not None and ended > record.created
+
+
+def _ended(project: Project) -> datetime | None:
+    return Run.objects.filter(project=project).values_list("finished", flat=True).first()
 
 
 def one_export(project: Project, export_id: int) -> Export:
@@ -206,11 +225,16 @@ def one_export(project: Project, export_id: int) -> Export:
 def finished_export(project: Project, export_id: int) -> Export:
     """Return an export of this project that can be downloaded.
 
-    Raises NotFoundError; ConflictError for a part of a search while the project is open again.
+    Raises NotFoundError; ConflictError for a part of a search while the project is open again, and
+    for one from before that.
     """
     record = one_export(project, export_id)
     if record.state != Export.State.DONE:
         raise NotFoundError(_("There is no such file."))
-    if _is_hidden(record, project):
+    if _is_open(record, project):
         raise ConflictError(reopened())
+    if record.part and _is_outdated(record, _ended(project)):
+        raise ConflictError(
+            _("The project was opened again since this search: its images are shown no more.")
+        )
     return record

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import OperationalError
 
 from labelapp import engine_search, queue
 from labelapp.env import BASE_DIR
@@ -31,12 +33,14 @@ from labelapp.models import Curation, Job, Project
 from labelapp.selectors.curations import Progress, folder, progress
 from labelapp.services.curation_settings import CurationSettings
 
+log = logging.getLogger(__name__)
+
 POLL_SECONDS = 0.2
 LOOK_SECONDS = 1.0  # between two looks at whether somebody else needs the machine
 KEEP_SECONDS = 5.0  # between two writes of the seconds used
 TERM_SECONDS = 10.0
 NICENESS = 19
-HOPELESS = frozenset({"bad_data", "invalid_config", "disk_full"})
+HOPELESS = frozenset({"bad_data", "bad_weights", "invalid_config", "disk_full"})
 """Codes of failures that another attempt would meet again."""
 
 
@@ -183,8 +187,7 @@ def _follow(
     waits, looked, last = False, float("-inf"), ""
     while process.poll() is None:
         if time.monotonic() - looked >= LOOK_SECONDS:
-            looked, waits = time.monotonic(), _make_way(where)
-            need_finished(record)
+            looked, waits = time.monotonic(), _look(record, where, waits=waits)
         time.sleep(POLL_SECONDS)
         clock.tick(counts=not waits)
         told = progress(record)
@@ -193,6 +196,16 @@ def _follow(
         control.tick(share, _message(told, waits=waits), left)
         if told and (line := _message(told)) != last:
             control.log(last := line)
+
+
+def _look(record: Curation, where: Path, *, waits: bool) -> bool:
+    """Return whether the program waits from now on. Raises JobCancelled as `need_finished` does."""
+    try:
+        need_finished(record)
+        return _make_way(where)
+    except OperationalError:  # a busy database must not end hours of searching: look again soon
+        log.warning("search %s could not look for trainings", record.pk, exc_info=True)
+        return waits
 
 
 def _make_way(where: Path) -> bool:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 from labelapp import engine_search
 from labelapp.choices import ACQUISITIONS as RUN_ACQUISITIONS
 from labelapp.choices import ARCHITECTURES, DISAGREEMENT
+from labelapp.selectors.weight_files import missing_weights
 
 SCHEMES: dict[str, str] = {
     "build_up": gettext_noop("Build up: from a random draw, each stage twice as large"),
@@ -105,7 +106,7 @@ def _about_shares(chosen: CurationSettings) -> dict[str, str]:
         wrong["outliers"] = _("Give a share of 0 or more, below 100 %.")
     elif "share" not in wrong and chosen.share + chosen.outliers > 1:
         wrong["outliers"] = _("With so many left out as outliers too few are left to be kept.")
-    elif chosen.outliers and chosen.acquisition in UNRANKED:
+    elif chosen.outliers and str(chosen.acquisition) in UNRANKED:
         wrong["outliers"] = _("This way of choosing knows no outliers: leave them at 0.")
     return wrong
 
@@ -152,4 +153,6 @@ def _about_models(chosen: CurationSettings) -> dict[str, str]:
             )
         elif name == "model" and chosen.scheme == "pretrain" and not facts.fresh:
             wrong[name] = _("Pre-training starts from fresh weights; this network brings its own.")
+        elif not facts.fresh and (missing := missing_weights(facts.net)):
+            wrong[name] = missing
     return wrong

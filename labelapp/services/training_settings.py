@@ -7,7 +7,7 @@ which for epochs, batch and rate depends on the network. They enter the run's se
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -56,7 +56,7 @@ class TrainingSettings:
         return cls(
             first=given.get("first"),
             fixed_delta=given.get("fixed_delta"),
-            training={name: float(given[name]) for name in OPTIONS if name in given},
+            training={name: _as_float(given[name]) for name in OPTIONS if name in given},
             weighing={name: given[name] for name in WEIGHTS if name in given},
         )
 
@@ -120,7 +120,7 @@ def _range_problem(name: str, value: Any) -> str:
         least, most, whole = limits(name)
     except KeyError:
         return _("There is no such setting.")
-    known = isinstance(value, int | float) and isfinite(value) and least <= value <= most
+    known = isinstance(value, int | float) and isfinite(_as_float(value)) and least <= value <= most
     if known and (not whole or value == int(value)):
         return ""
     text = (
@@ -129,6 +129,14 @@ def _range_problem(name: str, value: Any) -> str:
         else _("Give a number from %(least)s to %(most)s.")
     )
     return text % {"least": _plain(least), "most": _plain(most)}
+
+
+def _as_float(value: float) -> float:
+    """Return the number; infinity for one that is larger than any float."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf
 
 
 def _plain(value: float) -> str:

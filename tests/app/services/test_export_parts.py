@@ -14,11 +14,12 @@ from itertools import chain
 import numpy as np
 import pandas
 import pytest
+from django.utils import timezone
 from pycocotools.coco import COCO
 
 from labelapp.errors import ConflictError, InvalidInputError, NotFoundError
 from labelapp.formats.csv_labels import COLUMNS, unescape
-from labelapp.models import AuditLog, Certificate, Export, Job, Project, ProjectCounter
+from labelapp.models import AuditLog, Certificate, Export, Job, Project, ProjectCounter, Run
 from labelapp.selectors import export_parts
 from labelapp.selectors.curations import folder
 from labelapp.selectors.exports import export_views, finished_export
@@ -213,7 +214,14 @@ def test_while_the_project_is_open_again_no_part_leaves(manager, project, curati
     waiting.refresh_from_db()
     assert (waiting.state, "test set" in waiting.message) == ("failed", True)
     hidden = {view.record.pk: view.hidden for view in export_views(project)}
-    assert hidden == {record.pk: True, waiting.pk: False}
+    assert hidden == {record.pk: "not while the project is open", waiting.pk: ""}
+    Project.objects.filter(pk=project.pk).update(status="finished")
+    project.refresh_from_db()
+    assert finished_export(project, record.pk) == record
+    Run.objects.filter(project=project).update(finished=timezone.now())  # T may be another one
+    with pytest.raises(ConflictError, match="opened again since"):
+        finished_export(project, record.pk)
+    assert [bool(view.hidden) for view in export_views(project)] == [False, True]
 
 
 def test_a_deleted_search_leaves_its_files_and_ends_what_waits(manager, project, curation):

@@ -1,0 +1,76 @@
+"""What somebody may ask of a search: values no form sends, weights that are missing, and replies."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import OperationalError
+from django.urls import reverse
+
+from labelapp import queue
+from labelapp.errors import ConflictError, InvalidInputError
+from labelapp.models import Curation, Project
+from labelapp.selectors.projects import access
+from labelapp.services import curation_program, curations
+from labelapp.services.curation_settings import CurationSettings
+from labelapp.services.training_settings import TrainingSettings
+from tests.app.conftest import add_images
+from tests.app.curation_world import finish, searched
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def over(project):
+    finish(project, add_images(project, 200))
+    return project
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"share": 1e-9}, ConflictError),
+        ({"share": 5e-324}, ConflictError),
+        ({"held_out": 1 - 1e-16}, ConflictError),
+        ({"acquisition": [], "outliers": 0.1}, InvalidInputError),
+        ({"seeds": [[1]]}, InvalidInputError),
+        ({"seeds": list(range(10_000))}, InvalidInputError),
+        ({"share": 10**400}, InvalidInputError),
+        ({"model": "cnn_small+seeds=" + "9" * 5_000}, InvalidInputError),
+        ({"model": "resnet18+frozen"}, InvalidInputError),
+        ({"acquirer": "resnet18+seeds=2+tuned"}, InvalidInputError),
+    ],
+)
+def test_values_that_no_form_sends_are_refused_in_words(over, cast, settings, asked, error):
+    settings.WEIGHTS_DIR, settings.ALLOW_WEIGHT_DOWNLOAD = None, False
+    who = access(cast.manager, over.public_id)
+    with pytest.raises(error):
+        curations.start(access=who, settings=CurationSettings.of(asked))
+    assert not Curation.objects.exists()
+
+
+def test_the_api_says_what_was_found_only_while_the_project_is_finished(over, cast, sign_in):
+    done, client = searched(over, cast.manager), sign_in(cast.manager)
+    one = reverse("api_curation", args=[over.public_id, done.pk])
+    every = reverse("api_curations", args=[over.public_id])
+    assert client.get(one).json()["result"]["accuracy"]["search"]["mean"] > 0.88
+    Project.objects.filter(pk=over.pk).update(status="running")  # opened again
+    assert client.get(one).json()["result"] is None
+    assert [row["result"] for row in client.get(every).json()["curations"]] == [None]
+
+
+def test_a_busy_database_ends_no_search(over, cast, tmp_path, monkeypatch):
+    def busy() -> bool:
+        raise OperationalError("database is locked")
+
+    record = searched(over, cast.manager, state="running")
+    monkeypatch.setattr(curation_program, "trains", busy)
+    for waits in (False, True):
+        assert curation_program._look(record, tmp_path, waits=waits) is waits
+    Project.objects.filter(pk=over.pk).update(status="running")
+    with pytest.raises(queue.JobCancelled):
+        curation_program._look(record, tmp_path, waits=False)
+
+
+@pytest.mark.parametrize("name", ["first", "fixed_delta", "epochs", "neighbours"])
+def test_a_number_beyond_all_floats_is_out_of_range(name):
+    assert name in TrainingSettings.from_values({name: 10**400}).check()
