@@ -136,7 +136,6 @@ def _result(access: Access, shown: Curation) -> dict[str, Any]:
         "changed": curation_page.labels_changed(shown),
         "humans": shown.n - shown.machine,
         "gone": "",
-        "folder": curations.folder(shown),
     }
     try:
         rows = curation_page.class_rows(shown, classes_of(access.project))

@@ -78,6 +78,7 @@ def test_a_result_is_shown_with_intervals_classes_and_files(world, cast, sign_in
     assert "Held out: 40" in text
     assert "circle" in text
     assert f"curation={done.pk}&amp;part=kept" in text
+    assert f"manage.py transfer {done.pk} --arch" in text
     assert "Labels of this project were changed since" not in text
     alone = searched(world, cast.manager, repeats=1)
     text = text_of(client, address(world))
