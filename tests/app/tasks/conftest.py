@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from labelapp.selectors.projects import access
+from labelapp.services import training as trainings
 from tests.app.tasks import driving
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _looking_often():
+    """See at once that the fake trainer, which takes a moment, has ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainings, "POLL_SECONDS", 0.03)
+        yield
 
 
 @pytest.fixture
