@@ -201,9 +201,11 @@ DISK_FULL = "The disk is full. Free some space, then let the search go on: finis
 def _searched(record: Curation, control: JobControl) -> tuple[dict[str, Any], float]:
     """Write down what takes part, search, and return the checked result with its seconds."""
     run = Run.objects.get(project=record.project)
+    if found.outdated(record):  # the project was opened, and has finished, while this one waited
+        record.n, record.created = 0, timezone.now()
     kept = files.keep_labels(record, run, control)
     record.n, record.machine, record.labels_sha256 = kept.n, kept.machine, kept.sha256
-    record.save(update_fields=["n", "machine", "labels_sha256"])
+    record.save(update_fields=["n", "machine", "labels_sha256", "created"])
     images = pool_tensor.ensure(
         record.project, run.n, lambda share: control.tick(0.0, f"Packing the images: {share:.0%}")
     )

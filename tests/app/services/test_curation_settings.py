@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError
 from django.urls import reverse
+from django.utils import timezone
 
 from labelapp import queue
 from labelapp.errors import ConflictError, InvalidInputError
-from labelapp.models import Curation, Project
+from labelapp.models import Curation, Job, Project, Run
+from labelapp.selectors import curations as found
 from labelapp.selectors.projects import access
 from labelapp.services import curation_program, curations
 from labelapp.services.curation_settings import CurationSettings
@@ -17,6 +19,7 @@ from tests.app.conftest import add_images
 from tests.app.curation_world import finish, searched
 
 pytestmark = pytest.mark.django_db
+ASKED = CurationSettings(acquirer="cnn_small+seeds=2", model="cnn_small")
 
 
 @pytest.fixture
@@ -69,6 +72,22 @@ def test_a_busy_database_ends_no_search(over, cast, tmp_path, monkeypatch):
     Project.objects.filter(pk=over.pk).update(status="running")
     with pytest.raises(queue.JobCancelled):
         curation_program._look(record, tmp_path, waits=False)
+
+
+def test_one_that_waited_while_the_project_was_open_takes_the_labels_of_now(
+    over, cast, monkeypatch, tmp_path
+):
+    record = curations.start(access=access(cast.manager, over.public_id), settings=ASKED)
+    Curation.objects.update(n=200, labels_sha256="of before")
+    Run.objects.update(finished=timezone.now())  # opened again, and finished
+    assert found.outdated(record)
+    monkeypatch.setattr(curations.pool_tensor, "ensure", lambda *_args: tmp_path)
+    monkeypatch.setattr(curation_program, "search", lambda *_args: ({}, 1.0))
+    monkeypatch.setattr(curations.files, "checked", lambda _record, result: result)
+    job = queue.claim(Job.objects.get(kind="curate").pk)
+    curations.run(job, queue.JobControl(job))
+    record.refresh_from_db()
+    assert (record.state, found.outdated(record)) == ("done", False)
 
 
 @pytest.mark.parametrize("name", ["first", "fixed_delta", "epochs", "neighbours"])
