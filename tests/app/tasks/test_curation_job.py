@@ -256,7 +256,8 @@ def test_a_project_that_is_opened_again_ends_its_search_and_hides_what_was_found
     record = begin()
 
     def reopen(_pid: int) -> None:
-        Project.objects.filter(pk=over.pk).update(status=Project.Status.RUNNING)
+        if not Run.objects.filter(finished__gt=record.created).exists():
+            Project.objects.filter(pk=over.pk).update(status=Project.Status.RUNNING)
 
     while_it_runs(record, reopen)
     assert do(record) == "cancelled"
