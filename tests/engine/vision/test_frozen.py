@@ -346,7 +346,7 @@ def test_the_oldest_caches_make_room_and_what_never_fits_is_refused(tmp_path):
 
 
 def test_what_a_killed_program_left_goes_and_what_somebody_writes_counts(tmp_path):
-    cache = FeatureCache(tmp_path, most_bytes=3000)
+    cache = FeatureCache(tmp_path, most_bytes=2400)
     kept(cache, images_of(6), key="one")
     for name in ("two.npy", ".three.npy.x8", ".one.npy.y9"):
         (tmp_path / name).write_bytes(bytes(900))
