@@ -148,8 +148,8 @@ def _about_models(chosen: CurationSettings) -> dict[str, str]:
             )
         elif name == "acquirer" and chosen.acquisition in DISAGREEMENT and facts.members < 2:
             wrong[name] = _(
-                "One network alone cannot disagree with itself: choose an ensemble, or another "
-                "way of choosing."
+                "One network alone cannot disagree with itself: give it two runs or checkpoints, "
+                "or more, or choose images in another way."
             )
         elif name == "model" and chosen.scheme == "pretrain" and not facts.fresh:
             wrong[name] = _("Pre-training starts from fresh weights; this network brings its own.")

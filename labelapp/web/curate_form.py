@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
@@ -51,7 +52,21 @@ def _choice(
 
 
 def _count(label: StrOrPromise, most: int, help_text: StrOrPromise = "") -> forms.IntegerField:
-    return forms.IntegerField(label=label, help_text=help_text, min_value=1, max_value=most)
+    said = lazy(_from_1_to, str)(most)
+    return forms.IntegerField(
+        label=label,
+        help_text=help_text,
+        min_value=1,
+        max_value=most,
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), said),
+    )
+
+
+def _from_1_to(most: int) -> str:
+    return _("Give a whole number from %(least)s to %(most)s.") % {
+        "least": number(1),
+        "most": number(most),
+    }
 
 
 class CurateForm(forms.Form):

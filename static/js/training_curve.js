@@ -14,6 +14,9 @@ const LINE = { spanGaps: false, points: { show: false } };
 
 const thousandths = (value) => value.toLocaleString(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 
+/** A tick of the loss: as many digits as tell it from the next one. */
+const lossTick = (value, _at, all) => (all[1] - all[0] < 0.1 ? thousandths : hundredths)(value);
+
 /** Where each row stands on the axis: the epochs of one run after those of the run before. */
 function places(rows) {
   let before = 0;
@@ -39,7 +42,7 @@ function axes(theme) {
   const right = axis(theme, { scale: "a", side: 1, size: 52, label: gettext("accuracy (solid)"), format: (v) => percent(v) });
   return [
     axis(theme, { scale: "x", side: 2, size: 34, label: gettext("epoch"), format: count, ticks: wholeTicks }),
-    axis(theme, { scale: "y", side: 3, size: 52, label: gettext("loss (dashed)"), format: hundredths }),
+    axis(theme, { scale: "y", side: 3, size: 52, label: gettext("loss (dashed)"), format: lossTick }),
     { ...right, grid: { show: false } },
   ];
 }
@@ -65,7 +68,7 @@ const epochs = {
         ],
         scales: {
           x: { time: false, range: [x[0], Math.max(x[last], x[0] + 1)] },
-          y: { range: [0, Math.max(...loss, 0.01) * 1.15] },
+          y: { range: [0, Math.max(...loss, 0.05) * 1.15] },
           a: { range: [0, 1.15] },
         },
         axes: axes(theme),

@@ -124,7 +124,7 @@ def test_a_review_since_is_said(world, cast, sign_in):
         ({"share": "0"}, "above 0"),
         ({"share": ""}, "required"),
         ({"share": "nan"}, "Enter a number"),
-        ({"repeats": "0"}, "greater than or equal to 1"),
+        ({"repeats": "0"}, "Give a whole number from 1 to 10"),
         ({"acquirer_seeds": "1"}, "cannot disagree with itself"),
         ({"model_way": "frozen", "model_seeds": "3"}, "members would agree"),
         ({"model_way": "tuned"}, "weights"),
