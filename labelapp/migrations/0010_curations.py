@@ -7,46 +7,88 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('labelapp', '0009_jobs_by_end'),
+        ("labelapp", "0009_jobs_by_end"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='export',
-            name='part',
+            model_name="export",
+            name="part",
             field=models.CharField(blank=True, max_length=10),
         ),
         migrations.CreateModel(
-            name='Curation',
+            name="Curation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='waiting', max_length=10)),
-                ('settings', models.JSONField()),
-                ('message', models.CharField(blank=True, max_length=500)),
-                ('n', models.PositiveIntegerField(default=0)),
-                ('machine', models.PositiveIntegerField(default=0)),
-                ('labels_sha256', models.CharField(blank=True, max_length=64)),
-                ('folder', models.CharField(blank=True, max_length=300)),
-                ('result', models.JSONField(null=True)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('finished', models.DateTimeField(blank=True, null=True)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='curations', to='labelapp.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("settings", models.JSONField()),
+                ("message", models.CharField(blank=True, max_length=500)),
+                ("n", models.PositiveIntegerField(default=0)),
+                ("machine", models.PositiveIntegerField(default=0)),
+                ("labels_sha256", models.CharField(blank=True, max_length=64)),
+                ("folder", models.CharField(blank=True, max_length=300)),
+                ("result", models.JSONField(null=True)),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                ("finished", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="curations",
+                        to="labelapp.project",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='export',
-            name='curation',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='labelapp.curation'),
+            model_name="export",
+            name="curation",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="labelapp.curation",
+            ),
         ),
         migrations.AddIndex(
-            model_name='curation',
-            index=models.Index(fields=['project', '-id'], name='curation_by_project'),
+            model_name="curation",
+            index=models.Index(fields=["project", "-id"], name="curation_by_project"),
         ),
         migrations.AddConstraint(
-            model_name='curation',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['waiting', 'running'])), fields=('project',), name='curation_one_at_a_time'),
+            model_name="curation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["waiting", "running"])),
+                fields=("project",),
+                name="curation_one_at_a_time",
+            ),
         ),
     ]
