@@ -142,6 +142,8 @@ def certificate(facts: Facts) -> dict[str, Any] | None:
         "wrong_at_most": number(int(content.get("wrong_at_most") or 0)),
         "bound": upper_share(float(content.get("bound") or 0.0)),
         "epsilon": share(float(content.get("epsilon") or facts.project.epsilon)),
+        "over": float(content.get("bound") or 0.0)
+        > float(content.get("epsilon") or facts.project.epsilon),
         "confidence": share(1 - float(content.get("alpha") or 0.0)),
         "theta": content.get("theta"),
     }
