@@ -23,13 +23,8 @@ demo: .venv/.run-ready  ## the product plus simulated annotators (PEOPLE=3, PACE
 worker: .venv/.run-ready  ## one more worker for an installation that grew up
 	@exec $(PY) manage.py worker
 
-# Two parts at a time: a part that waits for a browser, a lease or a process leaves no core idle.
 test: .venv/.dev-ready  ## set everything up and pass all tests
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going \
-	  part-test-app part-test-engine part-test-postgres part-test-journeys
-
-part-%:
-	@set -o pipefail; $(MAKE) --no-print-directory $* 2>&1 | sed -u 's/^/$(@:part-test-%=%): /'
+	@$(MAKE) --no-print-directory --keep-going test-engine test-app test-postgres test-journeys
 
 test-engine: .venv/.dev-ready  ## the engine's tests, with Django blocked from being imported
 	$(PY) -m pytest tests/engine $(BY_FILE) -q -p no:django -p tests.no_django
