@@ -19,6 +19,7 @@ LONG = (
     "tasks/test_run_end_to_end.py",
     "tasks/test_several_networks.py",
     "tasks/test_ahead_training.py",
+    "tasks/test_curation_job.py",
     "tasks/test_pretrained_training.py",
     "tasks/test_change_during_audit.py",
     "tasks/test_steering_runs.py",
