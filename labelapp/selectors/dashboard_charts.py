@@ -145,12 +145,17 @@ def _cost(facts: Facts) -> dict[str, Any]:
         "stop_now": None if facts.finished else facts.outlook.stop,
         "spent": float(facts.spent) if facts.finished else None,
         "c_star": _interval(plan.get("c_star")),
-        "b_opt": _interval(plan.get("b_opt")),
+        "b_opt": None if _forced(plan) else _interval(plan.get("b_opt")),
         "grid": list(plan.get("grid_b") or []),
         "total": plan.get("grid_total") or [],
         "labels": plan.get("grid_labels") or [],
         "compute": plan.get("grid_compute") or [],
     }
+
+
+def _forced(plan: dict[str, Any]) -> bool:
+    """Tell whether the budget chose the plan: its size is then not the cheapest on the curve."""
+    return bool((plan.get("answer") or {}).get("forced"))
 
 
 def _interval(found: dict[str, float] | None) -> dict[str, float] | None:

@@ -73,9 +73,10 @@ def cost(facts: Facts, data: Data) -> str:
     if not data["c_star"] or not data["grid"]:
         return ""
     star, optimum, code = data["c_star"], data["b_opt"], facts.currency
-    place = min(range(len(data["grid"])), key=lambda k: abs(data["grid"][k] - optimum["value"]))
+    size = optimum["value"] if optimum else data["present"]  # none where the budget chose
+    place = min(range(len(data["grid"])), key=lambda k: abs(data["grid"][k] - size))
     words = {
-        "b": number(optimum["value"]),
+        "b": number(size),
         "total": money(star["value"], code),
         "range": money_range(star["low"], star["high"], code) or money(star["value"], code),
         "labels": money(data["labels"][place], code),
@@ -93,6 +94,11 @@ def cost(facts: Facts, data: Data) -> str:
         said = gettext(
             "The run came to %(total)s, trained on %(b)s images: %(labels)s for labels and "
             "%(compute)s for computing. People alone would have cost %(human)s."
+        )
+    elif not optimum:
+        said = gettext(
+            "The budget decides: the run is expected to come to %(total)s, which does not keep the "
+            "promise. Stopping now would cost %(stop)s, people alone %(human)s."
         )
     elif optimum["value"] <= data["present"]:
         said = gettext(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from labelapp.selectors import dashboard_charts, forecast_words
 from labelapp.selectors.dashboard_charts import THETAS, wilson
 from labelapp.selectors.dashboard_charts import charts as drawn
 from labelapp.selectors.dashboard_status import first_purchase
@@ -117,3 +118,17 @@ def test_no_error_seen_still_has_an_upper_end():
 
 def test_nothing_measured_is_anything():
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_where_the_budget_chose_no_size_is_called_the_cheapest(project, monkeypatch):
+    data.beat()
+    data.running(project)
+    facts = gather(project)
+    assert forecast_words.cost(facts, drawn(facts)["cost"]).startswith("Training on about")
+    plan = {"answer": {"forced": True}}
+    monkeypatch.setattr(
+        dashboard_charts, "_forced", lambda _plan, was=dashboard_charts._forced: was(plan)
+    )
+    cost = drawn(facts)["cost"]
+    assert cost["b_opt"] is None
+    assert forecast_words.cost(facts, cost).startswith("The budget decides")
