@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from labelapp import engine_search, events, queue
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
-from labelapp.models import Curation, Job, Project, Run
+from labelapp.models import Curation, Job, Project, Run, TestMark
 from labelapp.queue import JobControl
 from labelapp.rights import Right
 from labelapp.selectors import curations as found
@@ -128,7 +129,9 @@ def _need_labels(project: Project, settings: CurationSettings) -> None:
     if run is None:
         return  # `_need_free` says so
     there = found.labelled(project, settings.labels)
-    needed = engine_search.least_images(settings, run.config["classes"])
+    marks = TestMark.objects.filter(run=run).count()  # they all judge, of however few labels
+    judges = max(settings.held_out, min(marks / max(there, 1), 0.999))
+    needed = engine_search.least_images(replace(settings, held_out=judges), run.config["classes"])
     if there < needed:
         words = {"there": number(there), "needed": number(needed)}
         raise ConflictError(

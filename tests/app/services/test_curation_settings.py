@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.db import OperationalError
 from django.urls import reverse
@@ -72,6 +74,17 @@ def test_a_busy_database_ends_no_search(over, cast, tmp_path, monkeypatch):
     Project.objects.filter(pk=over.pk).update(status="running")
     with pytest.raises(queue.JobCancelled):
         curation_program._look(record, tmp_path, waits=False)
+
+
+def test_test_marks_judge_and_so_may_leave_too_few_to_learn_from(over, cast):
+    run, images = Run.objects.get(project=over), list(over.images.order_by("seq")[:120])
+    run.test_marks.bulk_create(
+        run.test_marks.model(run=run, image=one, seq=one.seq) for one in images
+    )
+    who = access(cast.manager, over.public_id)
+    with pytest.raises(ConflictError, match="200 labels are too few"):
+        curations.start(access=who, settings=ASKED)
+    assert curations.start(access=who, settings=replace(ASKED, scheme="compress"))
 
 
 def test_one_that_waited_while_the_project_was_open_takes_the_labels_of_now(
