@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import sqrt
 from typing import Any
 
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from labelapp.selectors.curations import Progress
+from labelapp.selectors.dashboard_charts import wilson
 from labelapp.selectors.money_words import NBSP, number
 
 FULL, FOUND, RANDOM = "full", "search", "random"
@@ -118,17 +118,18 @@ def _alone(other: str, mean: float) -> str:
 
 
 def _one_repeat(result: Mapping[str, Any]) -> str:
-    """Say how much one comparison can be trusted: the error of a share of the held-out images."""
+    """Say how much one comparison can be trusted: Wilson's 95 % interval, its farther end."""
     accuracy = result["accuracy"][FOUND]["mean"]
     held_out = max(1, int(result["held_out"]))
-    error = sqrt(max(accuracy * (1 - accuracy), 0.0) / held_out)
+    low, high = wilson(round(accuracy * held_out), held_out, 1.96)
+    away = max(accuracy - low, high - accuracy)
     return ngettext(
         "It was compared once, so there is no interval. Judged by %(n)s held-out image, one "
         "accuracy alone is uncertain by about %(points)s; three repeats or more give an interval.",
         "It was compared once, so there is no interval. Judged by %(n)s held-out images, one "
         "accuracy alone is uncertain by about %(points)s; three repeats or more give an interval.",
         held_out,
-    ) % {"n": number(held_out), "points": points(1.96 * error)}
+    ) % {"n": number(held_out), "points": points(away)}
 
 
 _BETTER = {

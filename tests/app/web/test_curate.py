@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from labelapp.models import Label, LabelClass, Project
-from labelapp.selectors import curations
+from labelapp.selectors import curation_words, curations
 from labelapp.services import curations as service
 from labelapp.services.curation_settings import CurationSettings
 from labelapp.web.curate_form import CurateForm, usual, values_of
@@ -238,3 +238,9 @@ def test_a_million_images_are_a_page_in_time(world, cast, monkeypatch):
     seqs, total = curations.kept_page(done, "kept", None, 649_990, 60)
     assert total == 650_000
     assert len(seqs) == 10
+
+
+def test_one_comparison_without_an_error_is_uncertain_too():
+    even = {"search - random": {"values": [0.0], "mean": 0.0, "low": None, "high": None}}
+    result = {"held_out": 24, "accuracy": {"search": {"mean": 1.0}}, "differences": even}
+    assert "13.80" in curation_words.verdicts(result | {"runs": [{}]})[-1]
