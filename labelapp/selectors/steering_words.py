@@ -314,6 +314,7 @@ def _reopen(known: found.Known) -> Card:
     if count := int(said.get("people") or 0):
         text = _("%(images)s that came since join the pool.")
         sentences.append(text % {"images": images(count)})
+    sentences += _scant_budget(known, said)
     rows = [(_("Spent so far"), _money(known, said["spent"]))]
     if said.get("total") is not None:
         rows.append(
@@ -327,6 +328,20 @@ def _reopen(known: found.Known) -> Card:
         _("Open it again"),
         _why(known, "reopen"),
     )
+
+
+def _scant_budget(known: found.Known, said: dict[str, Any]) -> list[str]:
+    """Warn where the budget may not pay for another end as good as this one."""
+    budget = known.project.budget
+    if budget is None or said.get("total") is None or float(said["total"]) <= budget:
+        return []
+    text = _(
+        "Of the budget of %(budget)s there is %(left)s left. If that does not pay for a check of the "
+        "machine's labels, the new certificate states a larger error than this one: raise the "
+        "budget in the settings as soon as the project is open."
+    )
+    left = max(float(budget) - float(said["spent"]), 0.0)
+    return [text % {"budget": _money(known, float(budget)), "left": _money(known, left)}]
 
 
 # --- what it was asked for ------------------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from types import SimpleNamespace
+
 import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
 from labelapp.models import AuditLog, Job, Membership, Run, SteeringAction, User
 from labelapp.rights import RIGHTS, Right
+from labelapp.selectors import steering_words
 from tests.app import dashboard_data
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +113,16 @@ def test_a_finished_project_can_be_opened_again_and_nothing_else(boss, page, pro
     bad = boss.post(url("steer_reopen", project), {"epsilon": "200", "version": str(going.version)})
     assert bad.status_code == 400
     assert b"must lie between" in bad.content
+
+
+def test_opened_again_with_little_budget_left_it_warns(project):
+    known = SimpleNamespace(project=project)
+    said = {"spent": 5.97, "total": 16.05}
+    assert steering_words._scant_budget(known, said) == []
+    project.budget = Decimal(20)
+    assert steering_words._scant_budget(known, said) == []
+    project.budget = Decimal(6)
+    assert "$6.00 there is $0.03 left" in steering_words._scant_budget(known, said)[0]
 
 
 def test_the_methods_form_complains_beside_its_fields(boss, project, going):
