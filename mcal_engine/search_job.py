@@ -58,7 +58,8 @@ def run_job(folder: Path, cancelled: Callable[[], bool]) -> Facts:
     reporter = Reporter(folder / "progress.json", n=len(images))
     pause = Pause(folder / "pause", cancelled)
     learner = _learner(folder, request, images, reporter, pause)
-    key = key_of(request.settings, pool, images_hash(images), _told(learner, request))
+    pixels = images_hash(images, cancelled=pause)  # minutes for a million images
+    key = key_of(request.settings, pool, pixels, _told(learner, request))
     store = Folder(folder / "steps", key)
     result, subset = compare(
         request.settings,

@@ -12,14 +12,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from mcal_engine.errors import DataError, DiskFullError, EngineError
+from mcal_engine.errors import CancelledError, DataError, DiskFullError, EngineError
 from mcal_engine.search import LabelledPool, SearchSettings
 from mcal_engine.types import IntArray
 from mcal_engine.vision.files import write_array, write_json
@@ -121,9 +121,16 @@ def key_of(
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def images_hash(images: np.ndarray[Any, Any], rows: int = 4096) -> str:
-    """Return the SHA-256 of shape and pixels, a block of rows at a time."""
+def images_hash(
+    images: np.ndarray[Any, Any],
+    rows: int = 4096,
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> str:
+    """Return the SHA-256 of shape and pixels, a block of rows at a time. Raises `CancelledError`."""
     digest = hashlib.sha256(f"{images.dtype} {images.shape}".encode())
     for start in range(0, len(images), rows):
+        if cancelled():
+            raise CancelledError("The search was asked to stop.")
         digest.update(np.ascontiguousarray(images[start : start + rows]).tobytes())
     return digest.hexdigest()

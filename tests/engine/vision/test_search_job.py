@@ -16,9 +16,10 @@ import pytest
 import torch
 
 from mcal_engine import search_job, search_request
-from mcal_engine.errors import DataError
+from mcal_engine.errors import CancelledError, DataError
 from mcal_engine.search_job import Pause, Reporter
 from mcal_engine.search_stages import MemberLearner, Step, TuningLearner
+from mcal_engine.search_store import images_hash
 from mcal_engine.vision import program
 from mcal_engine.vision.search_learner import SearchLearner
 from mcal_engine.vision.train import Progress
@@ -145,6 +146,12 @@ def test_sigterm_cancels_and_keeps_what_is_done(tmp_path: Path):
         assert process.returncode == program.CANCELLED
     assert result(folder)["code"] == "cancelled"
     assert (folder / "steps" / "0-stage-1.npy").exists()
+
+
+def test_it_can_be_stopped_while_pixels_are_hashed():
+    asked = iter((False, True))
+    with pytest.raises(CancelledError):
+        images_hash(np.zeros((9, 1)), rows=4, cancelled=lambda: next(asked))
 
 
 def test_without_sets_nothing_is_judged(tmp_path: Path):
