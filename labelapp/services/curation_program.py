@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import shutil
 import signal
 import subprocess
@@ -27,10 +26,10 @@ from django.conf import settings
 from django.db import OperationalError
 
 from labelapp import engine_search, queue
-from labelapp.env import BASE_DIR
 from labelapp.errors import ConflictError
 from labelapp.models import Curation, Job, Project
 from labelapp.selectors.curations import Progress, folder, progress
+from labelapp.services import programs
 from labelapp.services.curation_settings import CurationSettings
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,6 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.2
 LOOK_SECONDS = 1.0  # between two looks at whether somebody else needs the machine
 KEEP_SECONDS = 5.0  # between two writes of the seconds used
-TERM_SECONDS = 10.0
 NICENESS = 19
 HOPELESS = frozenset({"bad_data", "bad_weights", "invalid_config", "disk_full"})
 """Codes of failures that another attempt would meet again."""
@@ -100,41 +98,12 @@ def search(record: Curation, control: queue.JobControl) -> tuple[dict[str, Any],
 
 @contextlib.contextmanager
 def _running(where: Path, log: Any) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(  # noqa: S603 - our own program, from the settings
-        [*settings.SEARCH_COMMAND, str(where)],
-        cwd=BASE_DIR,
-        stdin=subprocess.PIPE,  # its end tells the program that this worker is gone
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    command = [*settings.SEARCH_COMMAND, str(where)]
     try:
-        _step_back(process.pid)
-        yield process
+        with programs.running(command, log, niceness=NICENESS) as process:
+            yield process
     finally:
-        _stop(process)
         shutil.rmtree(where / "members", ignore_errors=True)  # gigabytes, of a training that ended
-
-
-def _step_back(pid: int) -> None:
-    """Let everything else go first, also where the kernel shares time by session (autogroup)."""
-    with contextlib.suppress(OSError):  # it has ended already, or there are no such groups
-        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-        Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS))
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the program: SIGTERM, and after ten seconds SIGKILL for it and all that it started."""
-    try:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(TERM_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
 
 
 # --- while it runs -------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -26,7 +25,6 @@ from django.db.models import F
 from django.utils import timezone
 
 from labelapp import engine, events, queue
-from labelapp.env import BASE_DIR
 from labelapp.models import (
     Job,
     Label,
@@ -44,6 +42,7 @@ from labelapp.services import (
     outstanding,
     past_guesses,
     pool_tensor,
+    programs,
     runs,
     training_epochs,
 )
@@ -57,7 +56,6 @@ from labelapp.services.training_errors import (
 POLL_SECONDS = 0.25
 EVENT_SECONDS = 2.0
 LINE_SECONDS = 15.0  # between two lines of the job's log
-TERM_SECONDS = 10.0
 NICENESS = 10  # people who label come first
 TRAIN_SHARE = 0.85  # of the progress bar; scoring all images is the rest
 
@@ -203,30 +201,13 @@ def training_set(run: Run) -> list[tuple[int, int]]:
 
 def run_program(attempt: Attempt, control: queue.JobControl) -> dict[str, Any]:
     """Run the program to its end and return its checked result. Raises TrainingFailedError."""
-    with (attempt.folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own program, from the settings
-            [*settings.TRAINER_COMMAND, str(attempt.folder)],
-            cwd=BASE_DIR,
-            stdin=subprocess.PIPE,  # its end tells the program that this worker is gone
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _lower_priority(process.pid)
-            _follow(process, attempt, control)
-        finally:
-            _stop(process)
+    command = [*settings.TRAINER_COMMAND, str(attempt.folder)]
+    with (
+        (attempt.folder / "log.txt").open("wb") as log,
+        programs.running(command, log, niceness=NICENESS) as process,
+    ):
+        _follow(process, attempt, control)
     return read_result(attempt, process.returncode)
-
-
-def _lower_priority(pid: int) -> None:
-    """Let the web server go first, also where the kernel shares time by session (autogroup)."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-        Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS))
-    except OSError:
-        return  # it has ended already, or this system has no such groups
 
 
 def _follow(process: subprocess.Popen[bytes], attempt: Attempt, control: queue.JobControl) -> None:
@@ -279,20 +260,6 @@ def _progress(attempt: Attempt) -> dict[str, Any]:
         "epochs": raw.get("epochs", []),
         "progress": round((attempt.place + share) / len(attempt.order.archs), 4),
     }
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the program: SIGTERM, and after ten seconds SIGKILL for it and all that it started."""
-    try:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(TERM_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
 
 
 def read_result(attempt: Attempt, code: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from labelapp.selectors import curations as found
 from labelapp.selectors.job_list import Scope, job_page
 from labelapp.selectors.projects import access
 from labelapp.selectors.stored_words import stored_words
-from labelapp.services import curation_program, curations, jobs, projects, reconcile
+from labelapp.services import curation_program, curations, jobs, programs, projects, reconcile
 from labelapp.services.curation_settings import CurationSettings
 from labelapp.settings import SEARCH_COMMAND
 from tests.app.curation_world import finish
@@ -34,7 +34,7 @@ SETTINGS = CurationSettings(acquirer="cnn_small+seeds=2", model="cnn_small+seeds
 @pytest.fixture
 def over(project, settings, monkeypatch):
     """A finished project of real images; every 17th is a test mark."""
-    monkeypatch.setattr(curation_program, "_step_back", lambda _pid: None)  # a busy machine
+    monkeypatch.setattr(programs, "lower_priority", lambda _pid, _niceness: None)  # a busy machine
     settings.SEARCH_COMMAND = FAKE_SEARCH
     driving.fill(project, Path(settings.MEDIA_ROOT), IMAGES)
     images = list(project.images.order_by("seq"))
@@ -228,7 +228,7 @@ def test_a_search_waits_while_a_training_runs_or_waits(over, begin, behave, whil
 def test_everything_else_goes_first():
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        curation_program._step_back(sleeper.pid)
+        programs.lower_priority(sleeper.pid, curation_program.NICENESS)
         assert os.getpriority(os.PRIO_PROCESS, sleeper.pid) == 19
     finally:
         sleeper.kill()

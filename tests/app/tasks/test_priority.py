@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from labelapp.services.training import NICENESS, _lower_priority
+from labelapp.services.programs import lower_priority
+from labelapp.services.training import NICENESS
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def sleeper():
 
 
 def test_the_trainer_runs_at_lower_priority(sleeper):
-    _lower_priority(sleeper.pid)
+    lower_priority(sleeper.pid, NICENESS)
     assert os.getpriority(os.PRIO_PROCESS, sleeper.pid) == NICENESS
 
 
@@ -29,12 +30,12 @@ def test_its_session_gives_way_where_the_kernel_shares_time_by_session(sleeper):
     group = Path(f"/proc/{sleeper.pid}/autogroup")
     if not group.exists():
         pytest.skip("this kernel has no autogroups")
-    _lower_priority(sleeper.pid)
+    lower_priority(sleeper.pid, NICENESS)
     assert group.read_text().split()[-1] == str(NICENESS)
 
 
 def test_a_trainer_that_has_ended_is_left_alone(sleeper):
     sleeper.kill()
     sleeper.wait()
-    _lower_priority(sleeper.pid)
+    lower_priority(sleeper.pid, NICENESS)
     assert sleeper.returncode is not None
