@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from labelapp.models import AuditLog
 from labelapp.selectors.candidate_words import candidate_names
-from labelapp.selectors.money_words import money, price, share
+from labelapp.selectors.money_words import chosen_share, money, price
 from labelapp.selectors.people import ROLE_WORDS
 from labelapp.selectors.quality import pause_words
 from labelapp.selectors.steering_words import TITLES
@@ -251,7 +251,7 @@ def _value(name: str, value: Any, currency: str) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if name in SHARES and isinstance(value, float):
-        return share(value)
+        return chosen_share(value)
     if name in AMOUNTS and currency:
         return _money(name, value, currency)
     if name == "action" and isinstance(value, str) and value in BULK:

@@ -16,6 +16,7 @@ from labelapp.models import (
     SavedView,
 )
 from labelapp.selectors.browse_query import Query, browse_url
+from labelapp.selectors.money_words import chosen_share
 from labelapp.selectors.projects import Access
 
 MOST_VIEWS = 100
@@ -96,7 +97,7 @@ def _words(project: Project, query: Query, classes: dict[int, LabelClass]) -> di
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.4g} %"
+    return "" if value is None else chosen_share(value)
 
 
 def _person(project: Project, pk: int | None) -> str:

@@ -22,7 +22,7 @@ from labelapp.selectors.dashboard_finish import time_figure
 from labelapp.selectors.dashboard_people import people_now
 from labelapp.selectors.dashboard_race import race
 from labelapp.selectors.dashboard_status import status
-from labelapp.selectors.dashboard_words import duration, event_as_dict, share
+from labelapp.selectors.dashboard_words import chosen_share, duration, event_as_dict
 from labelapp.selectors.outlook_words import changes
 
 RECENT_EVENTS = 9
@@ -101,7 +101,7 @@ def _draw(facts: Facts) -> dict[str, Any]:
             "status": project.status,
             "archived": project.archived_at is not None,
             "epsilon": project.epsilon,
-            "epsilon_text": share(project.epsilon),
+            "epsilon_text": chosen_share(project.epsilon),
             "confidence": project.confidence,
             "promise": kind_words(facts),
             "checked": project.certificate == Project.CertificateKind.AUDIT,

@@ -9,7 +9,7 @@ from django.utils.translation import gettext, gettext_noop
 from labelapp.choices import CERTIFICATE_WORDS
 from labelapp.models import LabelBatch, Task
 from labelapp.selectors.dashboard_facts import Facts
-from labelapp.selectors.dashboard_words import images, money, number, share, upper_share
+from labelapp.selectors.dashboard_words import chosen_share, images, money, number, upper_share
 from labelapp.selectors.people_words import people_line, together_line
 from labelapp.selectors.stored_words import stored_words
 
@@ -52,7 +52,7 @@ def audit(facts: Facts) -> dict[str, Any] | None:
     out = 0 if batch is None else _images_left(facts, batch)
     done = int(frozen["asked"]) - out
     planned = round(float(frozen["planned"]))
-    why = [gettext(WHY) % {"epsilon": share(facts.project.epsilon)}]
+    why = [gettext(WHY) % {"epsilon": chosen_share(facts.project.epsilon)}]
     if frozen["ended"]:
         why = [gettext(ENDED.get(frozen["ended"], ENDED[""]))]
     elif int(frozen["attempt"]) > 1:
@@ -141,10 +141,10 @@ def certificate(facts: Facts) -> dict[str, Any] | None:
         "machine": number(int(content.get("delivered") or content.get("machine_labels") or 0)),
         "wrong_at_most": number(int(content.get("wrong_at_most") or 0)),
         "bound": upper_share(float(content.get("bound") or 0.0)),
-        "epsilon": share(float(content.get("epsilon") or facts.project.epsilon)),
+        "epsilon": chosen_share(float(content.get("epsilon") or facts.project.epsilon)),
         "over": float(content.get("bound") or 0.0)
         > float(content.get("epsilon") or facts.project.epsilon),
-        "confidence": share(1 - float(content.get("alpha") or 0.0)),
+        "confidence": chosen_share(1 - float(content.get("alpha") or 0.0)),
         "theta": content.get("theta"),
     }
 

@@ -17,7 +17,15 @@ from labelapp.selectors import what_if
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_figures import forecast_error, forecast_needs, row, spent_row
 from labelapp.selectors.dashboard_finish import answers_per_image
-from labelapp.selectors.money_words import duration, images, money, number, share, upper_share
+from labelapp.selectors.money_words import (
+    chosen_share,
+    duration,
+    images,
+    money,
+    number,
+    share,
+    upper_share,
+)
 from labelapp.selectors.outlook import CHOSEN
 from labelapp.selectors.outlook_words import promised, title
 from labelapp.selectors.stored_words import stored_words
@@ -204,13 +212,15 @@ def _pays_for_all() -> str:
 
 def _unknown(facts: Facts) -> str:
     words = gettext("Whether the promised error (at most %(limit)s) fits, the forecast shows.")
-    return f"{words % {'limit': share(facts.project.epsilon)}} {forecast_needs(facts)}".strip()
+    return (
+        f"{words % {'limit': chosen_share(facts.project.epsilon)}} {forecast_needs(facts)}".strip()
+    )
 
 
 def _fits(facts: Facts) -> dict[str, Any]:
     """Say that the promise fits, and whether it may still turn out not to."""
     total, budget_ = facts.outlook.total, float(facts.project.budget or 0)
-    words = {"limit": share(facts.project.epsilon), "kind": promised(facts.project)}
+    words = {"limit": chosen_share(facts.project.epsilon), "kind": promised(facts.project)}
     verdict = gettext("The promised error fits: %(limit)s (%(kind)s).") % words
     high = (total.interval or {}).get("high80", 0.0) if total else 0.0
     if high <= budget_:
@@ -229,7 +239,7 @@ def _fits(facts: Facts) -> dict[str, Any]:
 def _too_small(facts: Facts) -> str:
     expected = forecast_error(facts)
     error = float((facts.outlook.answer or {})["error"]) if expected is None else expected[0]
-    words = {"limit": share(facts.project.epsilon), "error": share(error)}
+    words = {"limit": chosen_share(facts.project.epsilon), "error": share(error)}
     if error <= facts.project.epsilon:
         return (
             gettext(
@@ -263,7 +273,7 @@ def _needed(facts: Facts) -> dict[str, Any]:
     text = gettext("A budget of about %(need)s would do: %(more)s more.") % words
     high = (asked["total"] or {}).get("high80", 0.0)
     if high > float(need):
-        sure = {"share": share(0.8), "money": money(high, facts.currency)}
+        sure = {"share": chosen_share(0.8), "money": money(high, facts.currency)}
         text = f"{text} {gettext('%(share)s sure: up to %(money)s.') % sure}"
     return {"more": text, "try": f"{need:f}"}
 
@@ -281,9 +291,9 @@ def _delivered(facts: Facts) -> tuple[str, bool]:
     bound, limit = float(content.get("bound") or 0.0), facts.project.epsilon
     said = {
         "bound": upper_share(bound),
-        "limit": share(limit),
+        "limit": chosen_share(limit),
         "promise": stored_words(content.get("promise", "")),
-        "confidence": share(facts.project.confidence),
+        "confidence": chosen_share(facts.project.confidence),
     }
     states = gettext(
         "The certificate states: at most %(bound)s of all labels are wrong (%(promise)s, with "

@@ -10,7 +10,14 @@ from labelapp.models import Project
 from labelapp.selectors.dashboard_charts import THETAS
 from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_ledger import Line
-from labelapp.selectors.money_words import money, money_range, number, share, upper_share
+from labelapp.selectors.money_words import (
+    chosen_share,
+    money,
+    money_range,
+    number,
+    share,
+    upper_share,
+)
 from labelapp.selectors.outlook_words import estimated, of_present, promised, title
 from labelapp.selectors.stored_words import stored_words
 
@@ -133,9 +140,9 @@ def _saving(facts: Facts, total: float, label: str) -> Row:
         return row("saving", label, NONE)
     saved = 1 - total / human_only
     if saved < 0:
-        words = {"share": share(round(-saved, 2))}
+        words = {"share": share(-saved, 0)}
         return row("saving", label, NONE, gettext("%(share)s more than people alone") % words)
-    return row("saving", label, share(round(saved, 2)), money(human_only - total, facts.currency))
+    return row("saving", label, share(saved, 0), money(human_only - total, facts.currency))
 
 
 def _budget(facts: Facts) -> list[Row]:
@@ -187,7 +194,7 @@ def forecast_needs(facts: Facts) -> str:
 
 
 def _sure(level: float, low: float, high: float, currency: str) -> str:
-    words = {"share": share(level), "interval": money_range(low, high, currency)}
+    words = {"share": chosen_share(level), "interval": money_range(low, high, currency)}
     return gettext("%(share)s sure: %(interval)s") % words if words["interval"] else ""
 
 
@@ -227,7 +234,7 @@ def _quality(facts: Facts) -> Figure:
         share(value),
         sign=gettext("about"),
         interval=gettext("%(share)s sure: %(interval)s")
-        % {"share": share(0.8), "interval": interval},
+        % {"share": chosen_share(0.8), "interval": interval},
         note=gettext("%(kind)s; of all images, for what the machine will label")
         % {"kind": estimated()},
         rows=rows,
@@ -239,12 +246,12 @@ def _quality(facts: Facts) -> Figure:
 def _certified(facts: Facts, question: str, content: dict[str, Any]) -> Figure:
     bound, epsilon = float(content.get("bound", 0.0)), facts.project.epsilon
     words = {
-        "confidence": share(facts.project.confidence),
+        "confidence": chosen_share(facts.project.confidence),
         "promise": stored_words(content.get("promise", "")),
     }
     wrong = int(content.get("wrong_at_most") or 0)
     machine = int(content.get("delivered") or content.get("machine_labels") or 0)
-    limit = share(facts.project.epsilon)
+    limit = chosen_share(facts.project.epsilon)
     rows = [row("epsilon", gettext("Limit"), limit, gettext("at most"))]
     if machine:
         of = gettext("of %(n)s machine labels") % {"n": number(machine)}
@@ -267,7 +274,7 @@ def _limit(facts: Facts) -> Row:
     total = facts.outlook.total
     if total is not None and total.kind == "plan" and (facts.outlook.answer or {}).get("forced"):
         kind = gettext("not promised: the budget does not pay for it")
-    return row("epsilon", gettext("Limit"), share(facts.project.epsilon), kind)
+    return row("epsilon", gettext("Limit"), chosen_share(facts.project.epsilon), kind)
 
 
 def _bound_now(facts: Facts) -> Row:

@@ -15,7 +15,7 @@ from labelapp.selectors.dashboard_facts import Facts
 from labelapp.selectors.dashboard_figures import NONE, Figure, figure, missing_trainings, row
 from labelapp.selectors.dashboard_people import Work, work_of
 from labelapp.selectors.date_words import near_day_words
-from labelapp.selectors.money_words import NBSP, duration, number, share
+from labelapp.selectors.money_words import NBSP, chosen_share, duration, number
 
 SOON = timedelta(hours=20)  # nearer ends are told in hours
 
@@ -171,7 +171,10 @@ def _interval(found: Finish, now: datetime) -> str:
     if low == high:
         return ""
     interval = gettext("%(low)s to %(high)s") % {"low": low, "high": high}
-    return gettext("%(share)s sure: %(interval)s") % {"share": share(0.8), "interval": interval}
+    return gettext("%(share)s sure: %(interval)s") % {
+        "share": chosen_share(0.8),
+        "interval": interval,
+    }
 
 
 def _span(at: datetime, now: datetime) -> str:

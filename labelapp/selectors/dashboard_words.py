@@ -11,6 +11,7 @@ from labelapp.models import Event
 from labelapp.selectors.decision_words import decision_words
 from labelapp.selectors.money_words import (
     NBSP,
+    chosen_share,
     duration,
     images,
     mean_price,
@@ -26,6 +27,7 @@ from labelapp.selectors.stored_words import stored_words
 __all__ = [
     "NBSP",
     "PURPOSES",
+    "chosen_share",
     "duration",
     "event_as_dict",
     "images",

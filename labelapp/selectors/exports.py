@@ -24,7 +24,7 @@ from labelapp.models import (
 from labelapp.selectors import curations
 from labelapp.selectors.date_words import moment_words
 from labelapp.selectors.export_parts import PARTS, SPLIT, Subsets, of_curation, reopened
-from labelapp.selectors.money_words import share
+from labelapp.selectors.money_words import chosen_share
 
 SEARCHES = 20  # that the page offers, the newest first
 
@@ -156,7 +156,7 @@ def _which(found: Subsets, chosen: str) -> list[Which]:
 def search_name(curation: Curation) -> str:
     """Return how a list names a search: "50 % of the images, Nov 22, 2026, 14:05 UTC"."""
     values = {
-        "share": share(float(curation.settings.get("share", 0))),
+        "share": chosen_share(float(curation.settings.get("share", 0))),
         "moment": moment_words(curation.created),
     }
     return _("%(share)s of the images, %(moment)s") % values

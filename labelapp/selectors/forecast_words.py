@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext, ngettext
 
 from labelapp.models import Project
-from labelapp.selectors.dashboard_words import money, money_range, number, share
+from labelapp.selectors.dashboard_words import chosen_share, money, money_range, number, share
 from labelapp.selectors.date_words import day_words
 from labelapp.selectors.forecast_facts import Facts
 from labelapp.selectors.forecast_history import at_size
@@ -121,7 +121,7 @@ def epsilon(facts: Facts, points: list[Data]) -> str:
     if now is None:
         return ""
     audited = facts.project.certificate == Project.CertificateKind.AUDIT
-    words = {"limit": share(limit), "n": number(now["size"]), "m": number(facts.n)}
+    words = {"limit": chosen_share(limit), "n": number(now["size"]), "m": number(facts.n)}
     if not now["size"]:
         said = gettext("With a limit of %(limit)s today's model could label nothing at a gain.")
     elif audited:
@@ -138,7 +138,7 @@ def epsilon(facts: Facts, points: list[Data]) -> str:
     if more is None:
         return text
     words |= {
-        "limit": share(more["epsilon"]),
+        "limit": chosen_share(more["epsilon"]),
         "more": number(more["size"] - now["size"]),
         "saved": money(max(0.0, now["cost"] - more["cost"]), facts.currency),
     }

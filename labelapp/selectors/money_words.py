@@ -71,11 +71,24 @@ def money_range(low: float, high: float, currency: str) -> str:
 
 
 def share(value: float, digits: int = 1) -> str:
-    """Return a share as a percentage with at most `digits` decimals (two below one percent)."""
+    """Return a share that was measured or forecast as a percentage: "27.0 %", "82.8 %", "0.43 %".
+
+    With exactly `digits` decimals, so that two beside each other look alike; two below one percent.
+    None and all are "0 %" and "100 %".
+    """
+    if value in (0, 1):
+        return chosen_share(value)
     percent = value * 100
-    text = f"{percent:.{2 if 0 < percent < 1 else digits}f}"
-    decimals = len(text.partition(".")[2].rstrip("0"))
-    return f"{number(float(text), decimals)}{NBSP}%"
+    return f"{number(percent, 2 if 0 < percent < 1 else digits)}{NBSP}%"
+
+
+def chosen_share(value: float) -> str:
+    """Return a share that somebody set as a percentage, as it was set: "5 %", "97.5 %".
+
+    Two decimals at most.
+    """
+    decimals = len(f"{value * 100:.2f}".partition(".")[2].rstrip("0"))
+    return f"{number(value * 100, decimals)}{NBSP}%"
 
 
 def upper_share(value: float) -> str:

@@ -8,7 +8,14 @@ from typing import Any
 
 from django.utils.translation import gettext, gettext_noop, ngettext
 
-from labelapp.selectors.dashboard_words import duration, money, money_range, number, share
+from labelapp.selectors.dashboard_words import (
+    chosen_share,
+    duration,
+    money,
+    money_range,
+    number,
+    share,
+)
 from labelapp.selectors.dashboard_words import sentence as event_sentence
 from labelapp.selectors.stored_words import stored_words
 
@@ -109,7 +116,7 @@ def _budget(payload: Payload) -> Words:
     facts = {
         "spent": money(float(payload["spent"]), currency),
         "budget": money(float(payload["budget"]), currency),
-        "share": share(float(payload["level"])),
+        "share": chosen_share(float(payload["level"])),
     }
     if float(payload["level"]) >= 1:
         title, tone = gettext("The budget is spent"), "danger"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.utils.translation import gettext, gettext_noop
 
 from labelapp.models import Project
-from labelapp.selectors.money_words import share
+from labelapp.selectors.money_words import chosen_share
 
 TITLES: dict[str, str] = {
     "plan": gettext_noop("Forecast total"),
@@ -68,7 +68,7 @@ def estimated() -> str:
 
 def promised(project: Project, confidence: float | None = None) -> str:
     """Return the kind of what the run will promise: certified by an audit, or a bound from T."""
-    words = {"confidence": share(project.confidence if confidence is None else confidence)}
+    words = {"confidence": chosen_share(project.confidence if confidence is None else confidence)}
     if project.certificate == Project.CertificateKind.AUDIT:
         return (
             gettext("at most, to be certified by an audit with %(confidence)s confidence") % words

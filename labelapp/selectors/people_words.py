@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labelapp.selectors.dashboard_words import number, share, upper_share
+from labelapp.selectors.dashboard_words import chosen_share, number, share, upper_share
 from labelapp.selectors.people_report import ConsensusState
 from labelapp.selectors.stored_words import stored_words
 
@@ -36,7 +36,7 @@ def machine_line(report: Report) -> str:
         "wrong": number(machine["wrong_at_most"]),
         "labels": number(machine["labels"]),
         "share": upper_share(machine["share"]),
-        "confidence": share(machine["confidence"]),
+        "confidence": chosen_share(machine["confidence"]),
     }
 
 
@@ -54,7 +54,7 @@ def people_line(report: Report) -> str:
         "low": share(found["low"]),
         "high": share(found["high"]),
         "source": source_words(found["source"]),
-        "confidence": share(report["confidence"]),
+        "confidence": chosen_share(report["confidence"]),
     }
     if found["kind"] == "bound":
         return (
@@ -85,7 +85,7 @@ def together_line(report: Report) -> str:
         "wrong": number(together["wrong_at_most"]),
         "images": number(combined["images"]),
         "share": upper_share(together["share"]),
-        "confidence": share(together["confidence"]),
+        "confidence": chosen_share(together["confidence"]),
     }
     if together["kind"] == "bound":
         return (

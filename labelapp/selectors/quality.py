@@ -12,7 +12,7 @@ from django.db.models import Count, Max, Q, Sum
 from django.utils.translation import gettext as _
 
 from labelapp.models import Answer, GoldResult, Membership, Project, User, VerifyPage
-from labelapp.selectors.dashboard_words import duration, share
+from labelapp.selectors.dashboard_words import chosen_share, duration, share
 from labelapp.selectors.intervals import share_interval
 
 WORST = 5  # confused pairs shown for a person
@@ -142,4 +142,4 @@ def pause_words(reason: str) -> str:
     return _(
         "Of %(n)s images whose class is known, %(right)s were answered rightly; "
         "the project asks for %(below)s. A manager decides how it goes on."
-    ) % {"n": n, "right": right, "below": share(float(below))}
+    ) % {"n": n, "right": right, "below": chosen_share(float(below))}

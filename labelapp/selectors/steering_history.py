@@ -20,7 +20,7 @@ from labelapp.models import AuditLog, Project, SteeringAction, User
 from labelapp.selectors import steering as found
 from labelapp.selectors.audit_words import change_lines
 from labelapp.selectors.candidate_words import candidate_names
-from labelapp.selectors.money_words import images, money, share
+from labelapp.selectors.money_words import chosen_share, images, money
 from labelapp.selectors.steering_reasons import TOO_LATE
 from labelapp.selectors.steering_words import TITLES
 
@@ -112,7 +112,7 @@ def _detail(action: SteeringAction) -> str:
         text = _("merged: %(classes)s") if params.get("what") == "merged" else _("new: %(classes)s")
         return text % {"classes": params.get("words", "")}
     if action.action == "reopen":
-        epsilon = share(float(params.get("epsilon", 0.0)), 2)
+        epsilon = chosen_share(float(params.get("epsilon", 0.0)))
         return _("wrong labels allowed: %(share)s") % {"share": epsilon}
     if action.action == "images":
         return images(int(params.get("count", 0)))

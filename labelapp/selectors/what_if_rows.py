@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext, gettext_noop
 
 from labelapp.selectors.money_words import (
+    chosen_share,
     duration,
     images,
     money,
@@ -88,7 +89,7 @@ def _ranges(total: dict[str, float] | None, currency: str) -> str:
 
 def _at(confidence: float, interval: str) -> str:
     return gettext("%(share)s sure: %(interval)s") % {
-        "share": share(confidence),
+        "share": chosen_share(confidence),
         "interval": interval,
     }
 
@@ -107,7 +108,7 @@ def _saving(now: Side, asked: Side, currency: str) -> Row:
 
 
 def _of(side: Side, currency: str) -> dict[str, str]:
-    saved = share(round(side["saving_share"], 3))
+    saved = share(side["saving_share"])
     return {"share": saved, "money": money(side["human_only"], currency)}
 
 
@@ -175,7 +176,7 @@ def _share_row(label: str, now: Side, asked: Side, key: str, **notes: str) -> Ro
 
 def _points(size: float) -> str:
     """Return a difference of two percentages, which is no percentage of either."""
-    figure = share(size, 2).removesuffix("%").strip()
+    figure = chosen_share(size).removesuffix("%").strip()
     # Translators: percentage points, e.g. "3 points" from 5 % to 8 %
     return gettext("%(n)s points") % {"n": figure}
 

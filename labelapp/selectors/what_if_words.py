@@ -8,6 +8,7 @@ from django.utils.translation import gettext, gettext_noop, ngettext
 
 from labelapp.selectors.decision_words import decision_words
 from labelapp.selectors.money_words import (
+    chosen_share,
     images,
     money,
     number,
@@ -160,7 +161,7 @@ def _value(name: str, value: Any, currency: str) -> str:
     if value is None:
         return gettext("none")
     if name in {"epsilon", "confidence", "overlap_share"}:
-        return share(value, 2)
+        return chosen_share(value)
     if name == "overlap":
         return number(value)
     return (money if name == "budget" else price)(value, currency)

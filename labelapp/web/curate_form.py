@@ -14,7 +14,7 @@ from labelapp import choices
 from labelapp.engine_candidates import Parts, WrongCandidateError, parts_of
 from labelapp.models import Curation, Project
 from labelapp.selectors.candidate_words import candidate_name, candidate_problem, complaint
-from labelapp.selectors.money_words import number, share
+from labelapp.selectors.money_words import chosen_share, number
 from labelapp.services.curation_settings import (
     ACQUISITIONS,
     LABELS,
@@ -226,13 +226,13 @@ def settings_rows(curation: Curation) -> list[tuple[str, str]]:
         return _(names[name]) if name in names else name
 
     return [
-        (_("Share that is kept"), share(asked.share)),
+        (_("Share that is kept"), chosen_share(asked.share)),
         (_("Which labels"), said(LABELS, asked.labels)),
         (_("Model"), candidate_name(asked.model)),
         (_("Chosen by"), candidate_name(asked.acquirer)),
         (_("How"), said(SCHEMES, asked.scheme)),
         (_("What is taken first"), said(ACQUISITIONS, asked.acquisition)),
-        (_("Outliers passed over"), share(asked.outliers) if asked.outliers else _("none")),
-        (_("Held out to judge"), share(asked.held_out)),
+        (_("Outliers passed over"), chosen_share(asked.outliers) if asked.outliers else _("none")),
+        (_("Held out to judge"), chosen_share(asked.held_out)),
         (_("Repeats"), number(len(asked.seeds))),
     ]

@@ -14,7 +14,7 @@ from labelapp import choices
 from labelapp.errors import InvalidInputError
 from labelapp.models import Project
 from labelapp.selectors.candidate_words import candidate_name, candidate_names
-from labelapp.selectors.dashboard_words import share
+from labelapp.selectors.dashboard_words import chosen_share
 from labelapp.services.class_lists import check_names, split_names
 from labelapp.services.terms import CURRENCIES, Method, Terms
 from labelapp.services.training_settings import TrainingSettings
@@ -294,8 +294,8 @@ def _terms_facts(project: Project) -> list[tuple[StrOrPromise, StrOrPromise]]:
     currency = project.currency
     budget = _("none") if project.budget is None else f"{plain(project.budget)} {currency}"
     return [
-        (_("Wrong labels allowed, at most"), share(project.epsilon)),
-        (_("How sure the promise must be"), share(project.confidence)),
+        (_("Wrong labels allowed, at most"), chosen_share(project.epsilon)),
+        (_("How sure the promise must be"), chosen_share(project.confidence)),
         (_("Price of one label by people"), f"{plain(project.price_per_label)} {currency}"),
         (
             _("Price of one hour of computing"),

@@ -1,6 +1,6 @@
 // Error inside the machine-labelled set, by training size, for a few shares theta.
 
-import { compact, count, hundredths, percent, rich } from "./dashboard_format.js";
+import { compact, count, hundredths, percent, rich, tick } from "./dashboard_format.js";
 import { axis, fade, logTicks } from "./dashboard_plot.js";
 import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
@@ -155,7 +155,7 @@ export const curves = {
         },
         axes: [
           axis(theme, { scale: "x", side: 2, size: 34, label: gettext("training images |B| (log)"), format: compact, ticks: logTicks }),
-          axis(theme, { scale: "y", side: 3, size: 52, label: gettext("wrong labels (log)"), format: percent, ticks: logTicks }),
+          axis(theme, { scale: "y", side: 3, size: 52, label: gettext("wrong labels (log)"), format: tick, ticks: logTicks }),
         ],
       },
       before(pen) {

@@ -6,12 +6,21 @@ const counts = new Intl.NumberFormat(language);
 
 export const count = (value) => (value == null ? "-" : counts.format(Math.round(value)));
 
-/** "3.1 %", with more digits below one percent. */
+const digitsOf = (shown) => (shown > 0 && shown < 0.1 ? 3 : shown > 0 && shown < 1 ? 2 : 1);
+
+/** What was measured or forecast: "3.0 %", with more digits below one percent; none is "0 %", all "100 %". */
 export function percent(value) {
   if (value == null) return "-";
+  if (value === 0 || value === 1) return tick(value);
+  const digits = digitsOf(value * 100);
+  const form = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `${(value * 100).toLocaleString(language, form)}\u00a0%`;
+}
+
+/** What was set, and the marks of an axis: "5 %", "0.5 %". */
+export function tick(value) {
   const shown = value * 100;
-  const digits = shown > 0 && shown < 0.1 ? 3 : shown > 0 && shown < 1 ? 2 : 1;
-  return `${Number(shown.toFixed(digits)).toLocaleString(language, { maximumFractionDigits: 3 })}\u00a0%`;
+  return `${shown.toLocaleString(language, { maximumFractionDigits: digitsOf(shown) })}\u00a0%`;
 }
 
 const SYMBOLS = { USD: "$", EUR: "€", GBP: "£", JPY: "¥", INR: "₹", CHF: "CHF\u00a0" };

@@ -1,12 +1,12 @@
 // What relaxing epsilon buys: images that today's model would label, under other limits.
 
-import { compact, count, money, percent, rich } from "./dashboard_format.js";
+import { compact, count, money, rich, tick } from "./dashboard_format.js";
 import { axis, fade, logTicks } from "./dashboard_plot.js";
 import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
 const plain = { spanGaps: true, points: { show: false } };
 const column = (data, name) => data.points.map((point) => point[name]);
-const share = (value) => percent(Number(value.toPrecision(3)));
+const share = (value) => tick(Number(value.toPrecision(3)));
 
 /** The difference to the present limit, in images and money: two sentences at most. */
 function against(data, point) {

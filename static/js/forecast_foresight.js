@@ -1,6 +1,6 @@
 // Each training's error as the one before forecast it, and as it was measured.
 
-import { count, hundredths, percent, rich } from "./dashboard_format.js";
+import { count, hundredths, percent, rich, tick } from "./dashboard_format.js";
 import { axis, fade, logTicks, wholeTicks } from "./dashboard_plot.js";
 import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
@@ -45,7 +45,7 @@ export const foresight = {
         },
         axes: [
           axis(theme, { scale: "x", side: 2, size: 34, label: gettext("training"), format: count, ticks: wholeTicks }),
-          axis(theme, { scale: "y", side: 3, size: 56, label: gettext("wrong labels (log)"), format: percent, ticks: logTicks }),
+          axis(theme, { scale: "y", side: 3, size: 56, label: gettext("wrong labels (log)"), format: tick, ticks: logTicks }),
         ],
       },
       draw(pen) {

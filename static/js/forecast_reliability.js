@@ -1,6 +1,6 @@
 // Reliability: how often the machine is right where it says that it is so and so sure.
 
-import { count, percent, rich } from "./dashboard_format.js";
+import { count, percent, rich, tick } from "./dashboard_format.js";
 import { axis, fade } from "./dashboard_plot.js";
 import { gettext, gettext_noop, interpolate } from "./i18n.js";
 
@@ -48,8 +48,8 @@ export const reliability = {
           y: { range: [0, 1.04] },
         },
         axes: [
-          axis(theme, { scale: "x", side: 2, size: 34, label: gettext("how sure the machine says it is"), format: percent, ticks: every }),
-          axis(theme, { scale: "y", side: 3, size: 56, label: gettext("how often it is right"), format: percent, ticks: every }),
+          axis(theme, { scale: "x", side: 2, size: 34, label: gettext("how sure the machine says it is"), format: tick, ticks: every }),
+          axis(theme, { scale: "y", side: 3, size: 56, label: gettext("how often it is right"), format: tick, ticks: every }),
         ],
       },
       before(pen) {
@@ -74,8 +74,8 @@ export const reliability = {
         return rich(
           gettext("<b>Sure by %(from)s to %(to)s:</b> %(right)s of %(n)s test images right, %(share)s (95 % sure: %(low)s to %(high)s); it said %(sure)s on average."),
           {
-            from: percent(bin.from),
-            to: percent(bin.to),
+            from: tick(bin.from),
+            to: tick(bin.to),
             right: count(bin.right),
             n: count(bin.count),
             share: percent(bin.share),

@@ -3,7 +3,7 @@
 // data-only="training" it is there only while a training goes on.
 
 import { ChartCard } from "./dashboard_card.js";
-import { count, hundredths, percent, rich } from "./dashboard_format.js";
+import { count, hundredths, percent, rich, tick } from "./dashboard_format.js";
 import { axis, wholeTicks } from "./dashboard_plot.js";
 import { gettext, gettext_noop, interpolate, language } from "./i18n.js";
 
@@ -39,7 +39,7 @@ function laidOut(rows) {
 const starts = (all) => all.flatMap(([x, run, epoch]) => (epoch === null ? [[x, run]] : []));
 
 function axes(theme) {
-  const right = axis(theme, { scale: "a", side: 1, size: 52, label: gettext("accuracy (solid)"), format: (v) => percent(v) });
+  const right = axis(theme, { scale: "a", side: 1, size: 52, label: gettext("accuracy (solid)"), format: tick });
   return [
     axis(theme, { scale: "x", side: 2, size: 34, label: gettext("epoch"), format: count, ticks: wholeTicks }),
     axis(theme, { scale: "y", side: 3, size: 52, label: gettext("loss (dashed)"), format: lossTick }),

@@ -108,11 +108,11 @@ def test_a_decision_of_before_the_facts_were_kept_is_told_in_the_projects_money(
         ),
         (
             {"images": 9, "why": "budget", "to": 99, "error": 0.01, "error_now": 0.025},
-            "leave 1\xa0% of all images wrong within the budget, against 2.5\xa0%",
+            "leave 1.0\xa0% of all images wrong within the budget, against 2.5\xa0%",
         ),
         ({"why": "by_hand", "reason": "labels cost nothing"}, "stops: labels cost nothing, people"),
         ({"why": "machine", "reason": "r", "machine": 7}, "stops and lets the machine label 7\xa0"),
-        ({"why": "forced", "reason": "r", "machine": 7, "error": 0.1}, "error of 10\xa0% of all"),
+        ({"why": "forced", "reason": "r", "machine": 7, "error": 0.1}, "error of 10.0\xa0% of all"),
     ],
 )
 def test_every_kind_of_decision_has_words(facts, words):

@@ -8,6 +8,7 @@ import pytest
 
 from labelapp.events import EVENT_TYPES
 from labelapp.selectors.dashboard_words import (
+    chosen_share,
     duration,
     images,
     money,
@@ -53,15 +54,24 @@ def test_a_price_has_the_decimals_that_were_asked_for(amount, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.05, "5"), (0.0446, "4.5"), (0.0005, "0.05"), (0, "0"), (1, "100")]
+    ("value", "text"),
+    [(0.27, "27.0"), (0.828, "82.8"), (0.0446, "4.5"), (0.0005, "0.05"), (0, "0"), (1, "100")],
 )
-def test_a_share_is_a_percentage(value, text):
+def test_a_measured_share_has_one_decimal_and_two_below_one_percent(value, text):
     assert share(value) == f"{text}\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.05, "5"), (0.07, "7"), (0.975, "97.5"), (0.0025, "0.25"), (1 - 0.05, "95"), (0, "0")],
+)
+def test_a_share_that_was_set_is_written_as_it_was_set(value, text):
+    assert chosen_share(value) == f"{text}\u00a0%"
 
 
 def test_a_bound_is_rounded_up():
     assert upper_share(0.04461) == "4.47\u00a0%"
-    assert upper_share(0.05) == "5\u00a0%"
+    assert upper_share(0.05) == "5.00\u00a0%"
 
 
 @pytest.mark.parametrize(
