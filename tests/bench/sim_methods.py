@@ -31,6 +31,7 @@ from statistics import mean
 from typing import Any
 
 from mcal_engine.lab.recorder import hardware
+from mcal_engine.search import spread as interval
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "results" / "cpu" / "methods"
@@ -65,6 +66,8 @@ METHODS: dict[str, tuple[str, ...]] = {
     # pre-trained weights, of another set: fine-tuned, or as they are under a linear head
     "tuned": ("--arch", "{net}+tuned"),
     "frozen": ("--arch", "{net}+frozen"),
+    # the budget annotator whole: all of the above together
+    "annotator": ("--arch", "{net}+pseudo+tuned", "--acquisition", "informativeness"),
     # the race decides
     "race_mean_20": ("--arch", "{net}", "--rivals", "{net}+checkpoints=20"),
     "race_semi": ("--arch", "{net}", "--rivals", "{net}+semi"),
@@ -106,7 +109,7 @@ class Cell:
     @property
     def needs_weights(self) -> bool:
         """Whether one of its candidates brings pre-trained weights."""
-        return any(part.endswith(("+tuned", "+frozen")) for part in METHODS[self.method])
+        return any("+tuned" in part or "+frozen" in part for part in METHODS[self.method])
 
     def options(
         self, folder: Path, device: str | None = None, weights: Path | None = None
@@ -208,8 +211,11 @@ def run(options: argparse.Namespace) -> int:
     return int(failed > 0)
 
 
+BASE = "margin"
+"""What the others are compared with, seed by seed."""
 COLUMNS = (
     "total cost, $",
+    "less margin, $ (95 %)",
     "of it computing, $",
     "people label, %",
     "certified by machine, %",
@@ -220,6 +226,10 @@ COLUMNS = (
 # --- the table --------------------------------------------------------------------------------
 
 
+Methods = dict[str, dict[int, dict[str, Any]]]
+"""Results by method and seed."""
+
+
 def load(folder: Path) -> list[dict[str, Any]]:
     """Return all cells that are there."""
     return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
@@ -227,15 +237,15 @@ def load(folder: Path) -> list[dict[str, Any]]:
 
 def table(found: Iterable[dict[str, Any]]) -> str:
     """Return one Markdown table for each data set and size: a row for each method."""
-    groups: dict[tuple[str, int], dict[str, list[dict[str, Any]]]] = {}
+    groups: dict[tuple[str, int], Methods] = {}
     for one in found:
         cell = one["cell"]
         methods = groups.setdefault((cell["data"], cell["limit"]), {})
-        methods.setdefault(cell["method"], []).append(one["result"])
+        methods.setdefault(cell["method"], {})[cell["seed"]] = one["result"]
     return "\n".join(_one_table(*key, methods) for key, methods in sorted(groups.items()))
 
 
-def _one_table(data: str, limit: int, methods: dict[str, list[dict[str, Any]]]) -> str:
+def _one_table(data: str, limit: int, methods: Methods) -> str:
     lines = [
         f"{data}, {limit:,} images, epsilon {SETS[data].epsilon:.0%}\n",
         f"| method | seeds | {' | '.join(COLUMNS)} |",
@@ -243,12 +253,15 @@ def _one_table(data: str, limit: int, methods: dict[str, list[dict[str, Any]]]) 
     ]
     order = [name for name in METHODS if name in methods]
     order += sorted(set(methods) - set(order))
-    return "\n".join([*lines, *(_row(name, methods[name]) for name in order)]) + "\n"
+    base = methods.get(BASE, {})
+    return "\n".join([*lines, *(_row(name, methods[name], base) for name in order)]) + "\n"
 
 
-def _row(name: str, results: list[dict[str, Any]]) -> str:
+def _row(name: str, by_seed: dict[int, dict[str, Any]], base: dict[int, dict[str, Any]]) -> str:
+    results = list(by_seed.values())
     columns = [
         spread([one["cost"]["total"] for one in results], 2),
+        "" if name == BASE else less(by_seed, base),
         spread([one["cost"]["compute"] for one in results], 2),
         spread([100 * one["human_fraction"] for one in results], 1),
         spread([100 * one["machine_fraction"] for one in results], 1),
@@ -264,6 +277,18 @@ def spread(values: list[float], digits: int) -> str:
     if len(values) == 1:
         return middle
     return f"{middle} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def less(by_seed: dict[int, dict[str, Any]], base: dict[int, dict[str, Any]]) -> str:
+    """Return how much more the same seeds cost than those of `base`, with Student's interval."""
+    pairs = sorted(set(by_seed) & set(base))
+    if not pairs:
+        return ""
+    found = interval([by_seed[one]["cost"]["total"] - base[one]["cost"]["total"] for one in pairs])
+    middle = f"{found['mean']:+,.2f}"
+    if len(pairs) == 1:
+        return middle
+    return f"{middle} ({found['low']:+,.2f} to {found['high']:+,.2f})"
 
 
 def main(arguments: list[str] | None = None) -> int:

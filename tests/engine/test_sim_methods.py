@@ -31,7 +31,7 @@ def test_every_cell_is_a_run_that_the_engine_accepts(method, data):
     validate(settings)
     assert (settings.seed, settings.target.epsilon) == (3, SETS[data].epsilon)
     assert settings.arch.startswith(SETS[data].net)
-    assert ("--weights" in given) == ("tuned" in method or "frozen" in method)
+    assert ("--weights" in given) == any("+tuned" in part or "+frozen" in part for part in given)
 
 
 def cell(method: str, seed: int, total: float, machine: float) -> dict:
@@ -52,9 +52,20 @@ def test_the_table_has_a_row_for_each_method_in_the_order_of_the_grid():
     lines = table(cells).splitlines()
     assert lines[0] == "fashion_mnist, 5,000 images, epsilon 5%"
     assert [line.split(" | ")[0] for line in lines[4:]] == ["| margin", "| mutual_5"]
-    assert "| 2 | 110.00 (100.00 to 120.00) | 1.00 (1.00 to 1.00) | 70.0 (60.0 to 80.0)" in lines[4]
-    assert "| 1 | 90.00 | 1.00 | 50.0 | 50.0 | 2.00 | 2.0 |" in lines[5]
-    assert {line.count("|") for line in lines[2:]} == {9}
+    assert (
+        "| 2 | 110.00 (100.00 to 120.00) |  | 1.00 (1.00 to 1.00) | 70.0 (60.0 to 80.0)" in lines[4]
+    )
+    assert "| 1 | 90.00 | -10.00 | 1.00 | 50.0 | 50.0 | 2.00 | 2.0 |" in lines[5]
+    assert {line.count("|") for line in lines[2:]} == {10}
+
+
+def test_differences_are_those_of_the_same_seeds_with_students_interval():
+    cells = [cell("margin", seed, total, 0.4) for seed, total in enumerate([100, 120, 500])]
+    cells += [cell("entropy", seed, total, 0.4) for seed, total in ((0, 99), (1, 117), (7, 1))]
+    half = 12.706204736 * 1 / 1  # t of 1 degree of freedom times the standard error, here 1
+    line = table(cells).splitlines()[5]
+    assert f"| -2.00 ({-2 - half:+.2f} to {-2 + half:+.2f}) |" in line
+    assert "|  |" in table([cell("entropy", 0, 99, 0.4)]).splitlines()[4]  # nothing to compare
 
 
 def test_a_mean_of_several_seeds_shows_their_range():
@@ -90,4 +101,4 @@ def test_a_grid_runs_what_is_missing_and_tells_of_what_failed(tmp_path, monkeypa
     assert list(kept["weights_sha256"]) == ["cnn_small.pt"]
     assert asked[-1][asked[-1].index("--weights") + 1] == str(tmp_path)
     assert sim_methods.main(["table", "--out", str(tmp_path)]) == 0
-    assert "| margin | 1 | 100.00 |" in capsys.readouterr().out
+    assert "| margin | 1 | 100.00 |  |" in capsys.readouterr().out
