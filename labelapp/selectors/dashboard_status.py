@@ -63,17 +63,12 @@ def status(facts: Facts, seen: Seen, role: str | None) -> dict[str, Any]:
         "next_step": found.next_step,
         "decision": _decision(facts),
         "warning": _warning(found, worker=seen.worker),
-        "left": _left(found),
         "job": _job(found),
         "seconds_left": found.seconds_left,
         "actions": [
             one for one in _actions(facts, found.state, known) if _NEEDS[one["url"]] in rights
         ],
     }
-
-
-def _left(found: RunStatus) -> str:
-    return _time_left(found.seconds_left) if found.seconds_left else ""
 
 
 def _time_left(seconds: float) -> str:

@@ -18,6 +18,8 @@ from labelapp import engine_what_if
 from labelapp.errors import ConflictError, TooFewImagesError
 from labelapp.live.fragments import FRAGMENTS, render
 from labelapp.models import (
+    Import,
+    Job,
     LabelClass,
     LedgerEntry,
     Membership,
@@ -109,6 +111,17 @@ def test_an_empty_project_says_how_it_goes(manager, project):
     words = text_of(manager.get(address(project)))
     assert "There are no images yet." in words
     assert "Add images" in words
+
+
+def test_the_time_that_an_import_still_takes_is_said_once(manager, project):
+    data.beat()
+    data.set_up_images(project)
+    Import.objects.create(project=project, kind="zip", source="x", state="running")
+    now = timezone.now()
+    times = {"started": now, "heartbeat": now, "seconds_left": 200}
+    target = {"kind": "import", "key": "import:1", "project": project, "target": 1}
+    Job.objects.create(**target, **times, state=Job.State.RUNNING, message="12 of 30 files")
+    assert text_of(manager.get(address(project))).count("min left") == 1
 
 
 def test_the_page_says_the_four_figures(manager, project, running):
