@@ -32,6 +32,11 @@ WAYS: dict[str, str] = {choices.PLAIN: gettext_noop("From scratch")} | {
     way: choices.WAYS[way] for way in ("tuned", "frozen")
 }
 """How a network may be trained here: nothing that learns from images outside the part."""
+PART_OF = {
+    "model": gettext_lazy("The model to be trained"),
+    "acquirer": gettext_lazy("The networks that choose"),
+}
+"""Under which heading the fields of a candidate stand, by how their names begin."""
 BESIDE = {"model": "model_net", "acquirer": "acquirer_net", "seeds": "repeats"}
 """Where a complaint about a setting stands, if not beside the field of its name."""
 
@@ -134,6 +139,11 @@ class CurateForm(forms.Form):
         gettext_lazy("Of all images. Nobody learns from these; the models are judged by them."),
         low=1,
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():  # the list of errors has no headings
+            field.part_of = PART_OF.get(name.partition("_")[0])  # type: ignore[attr-defined]
 
     @classmethod
     def of(cls, settings: CurationSettings) -> CurateForm:
