@@ -100,12 +100,20 @@ def least_images(wish: Wish, classes: int) -> int:
     return -(-int(search.PER_CLASS * classes / first / (1 - wish.held_out) * 1_000) // 1_000)
 
 
-def trainings(wish: Wish, images: int) -> list[Training]:
-    """Return the trainings of a search over so many labelled images, in the engine's order."""
+def judges(wish: Wish, images: int, marked: int) -> int:
+    """Return how many of so many labelled images judge: the marked ones, whatever was asked for."""
+    return max(round(wish.held_out * images), marked)
+
+
+def trainings(wish: Wish, images: int, marked: int) -> list[Training]:
+    """Return the trainings of a search over so many labelled images, in the engine's order.
+
+    `marked` of the images are test marks: they all judge.
+    """
     from mcal_engine import search  # noqa: PLC0415
 
     settings = _settings(wish)
-    labelled = images - round(wish.held_out * images)
+    labelled = images - judges(wish, images, marked)
     sizes = search.stage_sizes(settings, labelled)
     learnt = sizes[:-1] if search.starts_random(settings) else [labelled] * len(sizes)
     found = [Training(wish.acquirer, size) for size in learnt]

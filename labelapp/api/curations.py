@@ -44,6 +44,7 @@ class CurationRequest(serializers.Serializer[Any]):
 _CURATION: dict[str, serializers.Field[Any, Any, Any, Any]] = {
     "id": serializers.IntegerField(),
     "state": serializers.ChoiceField(choices=Curation.State.values),
+    "stopping": serializers.BooleanField(help_text="it was asked to end, and has not ended yet"),
     "message": serializers.CharField(help_text="why it failed"),
     "settings": serializers.JSONField(),
     "images": serializers.IntegerField(help_text="that take part; 0 until they are counted"),
@@ -125,7 +126,7 @@ class CurationCancelView(APIView):
         responses=_reply("CurationCancelled"),
     )
     def post(self, request: Request, pid: str, curation_id: int) -> Response:
-        """End a search within about a second; finished steps stay."""
+        """Ask a search to end; it is `stopping` until it has, and finished steps stay."""
         seen = access(cast("User", request.user), pid, self.right)
         curations.cancel(access=seen, curation_id=curation_id)
         return Response({"ok": True, **_shown(found.one(seen.project, curation_id))})
@@ -138,6 +139,7 @@ def _shown(record: Curation) -> dict[str, Any]:
     return {
         "id": record.pk,
         "state": record.state,
+        "stopping": found.stopping(record),
         "message": record.message,
         "settings": record.settings,
         "images": record.n,

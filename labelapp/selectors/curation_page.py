@@ -10,17 +10,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labelapp.models import Curation, Event, LabelClass, Project, Review
+from labelapp.models import Curation, LabelClass, Project
 from labelapp.selectors import curation_words as words
 from labelapp.selectors import curations
 from labelapp.selectors.candidate_words import candidate_name
-from labelapp.selectors.money_words import duration, images, money, number, share
+from labelapp.selectors.money_words import chosen_share, duration, images, money, number, share
 
 MOST_EARLIER = 20
 MOST_CLASSES = 12  # rows of the table of classes that stand open
-LABEL_EVENTS = frozenset({"consensus.computed", "classes.changed", "machine.labelled"})
-CHANGING = (Review.Outcome.CORRECTED, Review.Outcome.EXCLUDED, Review.Outcome.SENT_BACK)
-MOST_EVENTS = 2_000
 WIDTH = 1_000  # of bars and charts, in their own units
 _STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _MARKS = 4  # lines of an axis, about
@@ -107,7 +104,7 @@ def comparison(result: Mapping[str, Any]) -> Comparison | None:
         for name, row in rows
     ]
     places = [place(mark) for mark in marks]
-    ends_said = (share(low, digits=2), share(high, digits=2))
+    ends_said = (words.percent(low), words.percent(high))
     return Comparison(judged, places, *ends_said, words.verdicts(result))
 
 
@@ -225,17 +222,6 @@ def counts(rows: Sequence[ClassRow]) -> dict[str, int]:
     return {name: sum(getattr(row, name) for row in rows) for name in curations.WHICH}
 
 
-def labels_changed(curation: Curation) -> bool:
-    """Tell whether labels were changed since the search began, by reviews and by news."""
-    project, since = curation.project_id, curation.created
-    reviews = Review.objects.filter(project_id=project, state=Review.State.DONE, closed__gt=since)
-    if reviews.filter(outcome__in=CHANGING).exists():
-        return True
-    news = Event.objects.filter(project_id=project).order_by("-seq")
-    rows = news.values_list("type", "created")[:MOST_EVENTS]
-    return any(type_ in LABEL_EVENTS and at > since for type_, at in rows)
-
-
 # --- the list of searches ------------------------------------------------------------------------
 
 
@@ -247,7 +233,7 @@ def earlier(project: Project) -> list[Earlier]:
 def _earlier(curation: Curation) -> Earlier:
     return Earlier(
         curation,
-        share(float(curation.settings["share"])),
+        chosen_share(float(curation.settings["share"])),
         candidate_name(curation.settings["model"]),
         _outcome(curation),
         words.STATES.get(curation.state, ""),

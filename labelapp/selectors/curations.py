@@ -16,11 +16,14 @@ from labelapp import engine_search
 from labelapp.errors import ConflictError, NotFoundError
 from labelapp.models import (
     Curation,
+    Exclusion,
     Iteration,
+    Job,
     ModelVersion,
     Project,
     ProjectCounter,
     Run,
+    TestMark,
 )
 
 if TYPE_CHECKING:
@@ -128,6 +131,13 @@ def progress(curation: Curation) -> Progress | None:
         return None
 
 
+def stopping(curation: Curation) -> bool:
+    """Tell whether a search that runs was asked to end, and has not ended yet."""
+    job = Job.objects.filter(kind="curate", target=curation.pk, state=Job.State.RUNNING)
+    running = curation.state == Curation.State.RUNNING
+    return running and job.filter(cancel_requested=True).exists()
+
+
 def parts(curation: Curation) -> Parts:
     """Return what a search found.
 
@@ -209,6 +219,12 @@ def labelled(project: Project, which: str) -> int:
     return people + (counts.machine if which == "all" else 0)
 
 
+def marked(project: Project) -> int:
+    """Return how many images that take part are test marks: all of these judge in every search."""
+    out = Exclusion.objects.filter(project=project).values("image_id")
+    return TestMark.objects.filter(run__project=project).exclude(image_id__in=out).count()
+
+
 def estimate(project: Project, settings: Asked) -> Estimate:
     """Return about what a search takes, by what the last models of the same networks took.
 
@@ -218,7 +234,7 @@ def estimate(project: Project, settings: Asked) -> Estimate:
     """
     seconds, images = 0.0, labelled(project, settings.labels)
     known: dict[str, _Pace | None] = {}
-    for one in engine_search.trainings(settings, images):
+    for one in engine_search.trainings(settings, images, marked(project)):
         if one.arch not in known:
             known[one.arch] = _pace(project, one.arch)
         pace = known[one.arch]

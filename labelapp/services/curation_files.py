@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from labelapp import engine_search
 from labelapp.engine_rows import merged_classes
 from labelapp.errors import ConflictError
 from labelapp.models import Curation, Exclusion, Label, Run, TestMark
-from labelapp.queue import JobControl
+from labelapp.selectors import curation_labels
 from labelapp.selectors.curations import HELD_OUT, LEFT_OUT, folder
 from labelapp.services.curation_settings import CurationSettings
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READ = 5_000  # labels at a time
+Report = Callable[[str], None]
 SETS = (engine_search.FULL, engine_search.FOUND, engine_search.RANDOM)
 
 
@@ -51,10 +53,11 @@ class Snapshot:
     sha256: str
 
 
-def keep_labels(record: Curation, run: Run, control: JobControl) -> Snapshot:
+def keep_labels(record: Curation, run: Run, report: Report) -> Snapshot:
     """Write down which images take part, with their labels; what was written down before stays.
 
-    Raises OSError, ConflictError where no label takes part, and what `control.tick` raises.
+    `report(words)` is called now and then and may raise to stop. Raises OSError, and ConflictError
+    where no label takes part.
     """
     import numpy as np  # noqa: PLC0415 - web processes stay small
 
@@ -63,7 +66,7 @@ def keep_labels(record: Curation, run: Run, control: JobControl) -> Snapshot:
     if record.n and _sha256(where) == record.labels_sha256:
         return Snapshot(record.n, record.machine, record.labels_sha256)
     chosen = CurationSettings.of(record.settings)
-    seqs, labels, machine = _read(run, chosen.labels, control)
+    seqs, labels, machine = _read(run, chosen.labels, report)
     if not len(seqs):
         raise ConflictError(_("There is no label that could take part."))
     marks = np.fromiter(
@@ -75,7 +78,7 @@ def keep_labels(record: Curation, run: Run, control: JobControl) -> Snapshot:
     return Snapshot(len(seqs), machine, _sha256(where))
 
 
-def _read(run: Run, which: str, control: JobControl) -> tuple[NDArray[Any], NDArray[Any], int]:
+def _read(run: Run, which: str, report: Report) -> tuple[NDArray[Any], NDArray[Any], int]:
     """Return numbers and classes of the images that take part, and how many are the machine's."""
     import numpy as np  # noqa: PLC0415 - web processes stay small
 
@@ -95,7 +98,7 @@ def _read(run: Run, which: str, control: JobControl) -> tuple[NDArray[Any], NDAr
         numbers = [(row[0], heirs.get(row[1], row[1])) for row in kept]
         parts.append(np.array(numbers, dtype=np.int64).reshape(-1, 2))
         last = page[-1][0]
-        control.tick(0.0, "Reading the labels")
+        report("Reading the labels")
     found = np.concatenate(parts)
     return found[:, 0].copy(), found[:, 1].copy(), machine
 
@@ -138,7 +141,8 @@ def write_request(record: Curation, run: Run, images: Path) -> None:
 def checked(record: Curation, result: dict[str, Any]) -> dict[str, Any]:
     """Return what the row keeps of the program's result. Raises BadResultError unless it is whole.
 
-    Beside what the program says: images of each part per class, from the files themselves.
+    Beside what the program says, from the files themselves: images of each part per class, and by
+    what it is told whether labels changed since.
     """
     import numpy as np  # noqa: PLC0415 - web processes stay small
 
@@ -146,9 +150,9 @@ def checked(record: Curation, result: dict[str, Any]) -> dict[str, Any]:
     for name in ("part", "subset"):
         if _digest(where / f"{name}.npy") != result.get(f"{name}_sha256"):
             raise BadResultError(f"{name}.npy is not what the search wrote: it was damaged.")
-    part, subset, labels, held_out = (
+    part, subset, rows, labels, held_out = (
         np.load(where / f"{name}.npy", allow_pickle=False)
-        for name in ("part", "subset", "labels", "held_out")
+        for name in ("part", "subset", "rows", "labels", "held_out")
     )
     if part.shape != (record.n,) or labels.shape != part.shape:
         raise BadResultError(f"part.npy has {part.size:,} rows, {record.n:,} are expected.")
@@ -162,6 +166,7 @@ def checked(record: Curation, result: dict[str, Any]) -> dict[str, Any]:
     return result | {
         "parts": {name: int(mask.sum()) for name, mask in masks.items()},
         "per_class": {name: found.tolist() for name, found in counts.items()},
+        curation_labels.SUMS: curation_labels.sums_of(rows, labels),
     }
 
 

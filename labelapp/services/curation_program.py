@@ -38,6 +38,9 @@ POLL_SECONDS = 0.2
 LOOK_SECONDS = 1.0  # between two looks at whether somebody else needs the machine
 KEEP_SECONDS = 5.0  # between two writes of the seconds used
 NICENESS = 19
+STOP_SECONDS = 0.5
+"""Until a cancelled program is killed. It hears SIGTERM between two steps only, and on a busy
+machine at this priority one takes seconds; finished steps are whole on disk, so nothing is lost."""
 HOPELESS = frozenset({"bad_data", "bad_weights", "invalid_config", "disk_full"})
 """Codes of failures that another attempt would meet again."""
 
@@ -100,10 +103,31 @@ def search(record: Curation, control: queue.JobControl) -> tuple[dict[str, Any],
 def _running(where: Path, log: Any) -> Iterator[subprocess.Popen[bytes]]:
     command = [*settings.SEARCH_COMMAND, str(where)]
     try:
-        with programs.running(command, log, niceness=NICENESS) as process:
+        with programs.running(command, log, niceness=NICENESS, patience=STOP_SECONDS) as process:
             yield process
     finally:
         shutil.rmtree(where / "members", ignore_errors=True)  # gigabytes, of a training that ended
+
+
+class Aside:
+    """Says what this process itself does for a search, and waits while a training goes first."""
+
+    def __init__(self, record: Curation, control: queue.JobControl) -> None:
+        self.record, self.control = record, control
+        self._looked = float("-inf")
+
+    def __call__(self, message: str) -> None:
+        """Report, and come back when no training runs or waits. Call it often.
+
+        Raises JobCancelled where the project is not finished any more, and what `tick` raises.
+        """
+        self.control.tick(0.0, message)
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        while _look(self.record, waits=False):
+            self.control.tick(0.0, WAITS)
+            time.sleep(POLL_SECONDS)
+        self._looked = time.monotonic()
 
 
 # --- while it runs -------------------------------------------------------------------------------
@@ -123,7 +147,7 @@ class _Forecast:
     @classmethod
     def of(cls, record: Curation) -> _Forecast:
         chosen = CurationSettings.of(record.settings)
-        found = engine_search.trainings(chosen, max(record.n, 1))
+        found = engine_search.trainings(chosen, max(record.n, 1), held_out(record))
         return cls([one.images * _effort(one.arch) for one in found])
 
     def share(self, told: Progress) -> float:
@@ -143,6 +167,13 @@ class _Forecast:
         return (used - self.at) / seen * (1.0 - share) if seen > 0.01 else None
 
 
+def held_out(record: Curation) -> int:
+    """Return how many images judge, by what was written down of them."""
+    import numpy as np  # noqa: PLC0415 - web processes stay small
+
+    return len(np.load(folder(record) / "held_out.npy", mmap_mode="r", allow_pickle=False))
+
+
 def _effort(arch: str) -> float:
     facts = engine_search.facts_of(arch)
     return float(facts.runs) if facts else 1.0
@@ -156,7 +187,8 @@ def _follow(
     waits, looked, last = False, float("-inf"), ""
     while process.poll() is None:
         if time.monotonic() - looked >= LOOK_SECONDS:
-            looked, waits = time.monotonic(), _look(record, where, waits=waits)
+            looked, waits = time.monotonic(), _look(record, waits=waits)
+            _pause(where, waits=waits)
         time.sleep(POLL_SECONDS)
         clock.tick(counts=not waits)
         told = progress(record)
@@ -167,24 +199,22 @@ def _follow(
             control.log(last := line)
 
 
-def _look(record: Curation, where: Path, *, waits: bool) -> bool:
-    """Return whether the program waits from now on. Raises JobCancelled as `need_finished` does."""
+def _look(record: Curation, *, waits: bool) -> bool:
+    """Return whether the search waits from now on. Raises JobCancelled as `need_finished` does."""
     try:
         need_finished(record)
-        return _make_way(where)
+        return trains()
     except OperationalError:  # a busy database must not end hours of searching: look again soon
         log.warning("search %s could not look for trainings", record.pk, exc_info=True)
         return waits
 
 
-def _make_way(where: Path) -> bool:
-    """Have the program wait while a training runs or waits; tell whether it does."""
-    waits = trains()
+def _pause(where: Path, *, waits: bool) -> None:
+    """Have the program wait, or go on."""
     if waits:
         (where / "pause").touch()
     else:
         (where / "pause").unlink(missing_ok=True)
-    return waits
 
 
 def trains() -> bool:
@@ -203,9 +233,12 @@ def need_finished(record: Curation) -> None:
 OPENED = "The project was opened again, or archived. The search can go on once it has finished."
 
 
+WAITS = "Waiting: a training goes first"
+
+
 def _message(told: Progress | None, *, waits: bool = False) -> str:
     if waits:
-        return "Waiting: a training goes first"
+        return WAITS
     if told is None:
         return "The search begins"
     which = f"Training {told.step} of {told.steps}"

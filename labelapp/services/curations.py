@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from labelapp import engine_search, events, queue
 from labelapp.errors import ConflictError, ForbiddenError, InvalidInputError
-from labelapp.models import Curation, Job, Project, Run, TestMark
+from labelapp.models import Curation, Job, Project, Run
 from labelapp.queue import JobControl
 from labelapp.rights import Right
 from labelapp.selectors import curations as found
@@ -53,9 +53,10 @@ def start(*, access: Access, settings: CurationSettings) -> Curation:
 
 
 def cancel(*, access: Access, curation_id: int) -> None:
-    """End a search within about a second; finished steps stay, so that it can go on.
+    """Ask a search to end, at once where it waits, within seconds where it runs.
 
-    Raises ForbiddenError, NotFoundError, ConflictError where it has ended.
+    Finished steps stay, so that it can go on. Harmless when repeated. Raises ForbiddenError,
+    NotFoundError, ConflictError where it has ended.
     """
     _need(access)
     record = found.one(access.project, curation_id)
@@ -63,6 +64,8 @@ def cancel(*, access: Access, curation_id: int) -> None:
         job = Job.objects.filter(key=_key(record), state__in=queue.LIVE).first()
         if record.state not in found.LIVE:
             raise ConflictError(_("This search has ended meanwhile."))
+        if job is not None and job.cancel_requested:
+            return
         _note(access, record, "curation.cancelled", {})
         if job is not None:
             queue.request_cancel(job)
@@ -129,7 +132,7 @@ def _need_labels(project: Project, settings: CurationSettings) -> None:
     if run is None:
         return  # `_need_free` says so
     there = found.labelled(project, settings.labels)
-    marks = TestMark.objects.filter(run=run).count()  # they all judge, of however few labels
+    marks = found.marked(project)  # they all judge, of however few labels
     judges = max(settings.held_out, min(marks / max(there, 1), 0.999))
     needed = engine_search.least_images(replace(settings, held_out=judges), run.config["classes"])
     if there < needed:
@@ -206,11 +209,12 @@ def _searched(record: Curation, control: JobControl) -> tuple[dict[str, Any], fl
     run = Run.objects.get(project=record.project)
     if found.outdated(record):  # the project was opened, and has finished, while this one waited
         record.n, record.created = 0, timezone.now()
-    kept = files.keep_labels(record, run, control)
+    aside = program.Aside(record, control)
+    kept = files.keep_labels(record, run, aside)
     record.n, record.machine, record.labels_sha256 = kept.n, kept.machine, kept.sha256
     record.save(update_fields=["n", "machine", "labels_sha256", "created"])
     images = pool_tensor.ensure(
-        record.project, run.n, lambda share: control.tick(0.0, f"Packing the images: {share:.0%}")
+        record.project, run.n, lambda share: aside(f"Packing the images: {share:.0%}")
     )
     files.write_request(record, run, images)
     result, seconds = program.search(record, control)

@@ -46,7 +46,8 @@ class Shape:
 def ensure(project: Project, n: int, report: Report) -> Path:
     """Return the path of the array of images 0..n-1, made now if it is not there.
 
-    `report(share)` is called for each image and may raise to stop. Raises PoolError, OSError.
+    `report(share)` is called for each image, with 0 while all are looked at first, and may raise to
+    stop. Raises PoolError, OSError.
     """
     folder = pool_folder(project)
     path = folder / f"{n}.npy"
@@ -89,7 +90,7 @@ def _pack(project: Project, n: int, path: Path, report: Report) -> None:
 def _write(project: Project, n: int, out: BinaryIO, report: Report) -> None:
     from numpy.lib import format as npy  # noqa: PLC0415 - web processes stay small
 
-    shape = common_shape(project, n)
+    shape = common_shape(project, n, report)
     size = (n, shape.height, shape.width, shape.channels)
     npy.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": size})
     written = 0
@@ -103,7 +104,7 @@ def _write(project: Project, n: int, out: BinaryIO, report: Report) -> None:
         raise PoolError(f"The row of image {written} is missing.")
 
 
-def common_shape(project: Project, n: int) -> Shape:
+def common_shape(project: Project, n: int, report: Report) -> Shape:
     """Choose the shape: kept where all images have one size of at most 64, else a square.
 
     One channel when every image is grey, else three.
@@ -114,18 +115,19 @@ def common_shape(project: Project, n: int) -> Shape:
     largest = max(sizes["w1"], sizes["h1"])
     smallest = min(sizes["w0"], sizes["h0"])
     equal = sizes["w0"] == sizes["w1"] and sizes["h0"] == sizes["h1"]
-    channels = 1 if _all_grey(project, n) else 3
+    channels = 1 if _all_grey(project, n, report) else 3
     if equal and largest <= MAX_SIDE and smallest >= MIN_SIDE:
         return Shape(sizes["h0"], sizes["w0"], channels, letterbox=False)
     side = min(MAX_SIDE, max(MIN_SIDE, largest))
     return Shape(side, side, channels, letterbox=True)
 
 
-def _all_grey(project: Project, n: int) -> bool:
+def _all_grey(project: Project, n: int, report: Report) -> bool:
     """Tell whether every image is grey: from the headers, until the first colour image."""
     from PIL import Image as Pillow  # noqa: PLC0415 - web processes stay small
 
     for image in _images(project, n):
+        report(0.0)
         try:
             with Pillow.open(_original(image)) as header:
                 if header.mode not in {"1", "L", "I;16", "I;16B", "I;16L", "I", "F"}:

@@ -17,9 +17,12 @@ TERM_SECONDS = 10.0
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], log: IO[bytes], *, niceness: int
+    command: Sequence[str], log: IO[bytes], *, niceness: int, patience: float = TERM_SECONDS
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program that writes to `log`; at the end of the block it has ended."""
+    """Start a program that writes to `log`; at the end of the block it has ended.
+
+    One that goes on then has `patience` seconds to end by itself.
+    """
     process = subprocess.Popen(  # noqa: S603 - our own program, from the settings
         command,
         cwd=BASE_DIR,
@@ -32,7 +35,7 @@ def running(
         lower_priority(process.pid, niceness)
         yield process
     finally:
-        _stop(process)
+        _stop(process, patience)
 
 
 def lower_priority(pid: int, niceness: int) -> None:
@@ -42,12 +45,12 @@ def lower_priority(pid: int, niceness: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the program: SIGTERM, and after ten seconds SIGKILL for it and all that it started."""
+def _stop(process: subprocess.Popen[bytes], patience: float) -> None:
+    """End the program: SIGTERM, and after so many seconds SIGKILL for it and all that it started."""
     try:
         if process.poll() is None:
             process.terminate()
-            process.wait(TERM_SECONDS)
+            process.wait(patience)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -16,7 +16,7 @@ from labelapp import queue
 from labelapp.errors import AppError, InvalidInputError, NotFoundError
 from labelapp.models import Curation, Project
 from labelapp.rights import Right
-from labelapp.selectors import curation_images, curation_page, curations
+from labelapp.selectors import curation_images, curation_labels, curation_page, curations
 from labelapp.selectors.browse_sql import classes_of
 from labelapp.selectors.curation_words import (
     MEASURED,
@@ -118,6 +118,7 @@ def _status(access: Access, newest: Curation | None) -> dict[str, Any]:
         "live": live,
         "job": job,
         "job_says": "" if job is None else stored_words(job.message),
+        "stopping": live is not None and curations.stopping(live),
         "detail": "" if live is None else progress_words(curations.progress(live)),
         "left": "" if left is None else duration(left),
         "no_worker": live is not None and not queue.worker_alive(),
@@ -133,7 +134,7 @@ def _result(access: Access, shown: Curation) -> dict[str, Any]:
         "stages": curation_page.stage_rows(result),
         "costs": curation_page.cost_rows(access.project, result),
         "asked": settings_rows(shown),
-        "changed": curation_page.labels_changed(shown),
+        "changed": curation_labels.changed(shown),
         "humans": shown.n - shown.machine,
         "gone": "",
     }

@@ -8,7 +8,16 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from labelapp.models import Curation, Iteration, Job, ModelVersion, ProjectCounter, Run
+from labelapp import engine_search
+from labelapp.models import (
+    Curation,
+    Exclusion,
+    Iteration,
+    Job,
+    ModelVersion,
+    ProjectCounter,
+    Run,
+)
 from labelapp.selectors import curations as found
 from labelapp.services import tokens
 from labelapp.services.curation_settings import CurationSettings
@@ -118,6 +127,29 @@ def test_an_estimate_needs_a_training_of_the_same_network(over):
     assert found.estimate(over, chosen).seconds == pytest.approx(4 * shown * 0.01 + 5 * 4 * 5.0)
     human = CurationSettings(acquirer="cnn_small+seeds=4", model="resnet18", labels="human")
     assert found.estimate(over, human).seconds is None
+
+
+def test_an_estimate_counts_all_test_marks_among_the_judges(over, images):
+    """With 1,000 labels, 20 % asked for and 600 marks, L has 400 images, not 800."""
+    run = Run.objects.get(project=over)
+    image, size = type(images[0]), {"width": 8, "height": 8, "size": 1}
+    more = [image(project=over, seq=seq, sha256=f"m{seq}", **size) for seq in range(100, 700)]
+    more = image.objects.bulk_create(more)
+    marks = run.test_marks
+    marks.bulk_create(marks.model(run=run, image=one, seq=one.seq) for one in more)
+    chosen = CurationSettings()
+    sizes = [one.images for one in engine_search.trainings(chosen, 1_000, found.marked(over))]
+    assert sizes == [50, 100, 400, 200, 200]
+    Exclusion.objects.create(image=more[0], project=over, seq=100)
+    assert found.marked(over) == 599  # it takes no part
+    assert engine_search.judges(chosen, 1_000, 10) == 200
+    Iteration.objects.create(
+        run=run, number=1, train_size=100, delta=0, record={}, seconds=1, dollars=Decimal(0)
+    )
+    told = {"samples_shown": 2_000, "train_seconds": 20.0, "score_seconds": 0.0}
+    ModelVersion.objects.create(run=run, iteration=1, arch="cnn_small", folder="", metrics=told)
+    shown = 2_000 + 2_000 + 20 * (401 + 200 + 200)  # at least 2,000 images
+    assert found.estimate(over, chosen).seconds == pytest.approx(4 * shown * 0.01)
 
 
 def test_a_search_of_before_the_project_was_opened_again_is_outdated(over, cast):

@@ -63,17 +63,17 @@ def test_the_api_says_what_was_found_only_while_the_project_is_finished(over, ca
     assert [row["result"] for row in client.get(every).json()["curations"]] == [None]
 
 
-def test_a_busy_database_ends_no_search(over, cast, tmp_path, monkeypatch):
+def test_a_busy_database_ends_no_search(over, cast, monkeypatch):
     def busy() -> bool:
         raise OperationalError("database is locked")
 
     record = searched(over, cast.manager, state="running")
     monkeypatch.setattr(curation_program, "trains", busy)
     for waits in (False, True):
-        assert curation_program._look(record, tmp_path, waits=waits) is waits
+        assert curation_program._look(record, waits=waits) is waits
     Project.objects.filter(pk=over.pk).update(status="running")
     with pytest.raises(queue.JobCancelled):
-        curation_program._look(record, tmp_path, waits=False)
+        curation_program._look(record, waits=False)
 
 
 def test_test_marks_judge_and_so_may_leave_too_few_to_learn_from(over, cast):

@@ -103,10 +103,10 @@ def test_the_array_is_made_once_for_a_number_of_images(project, add):
     reports = []
     packed(project, report=reports.append)
     packed(project, report=reports.append)
-    assert reports == [1.0]
+    assert reports == [0.0, 1.0]
     add(grey(28, 28))
     packed(project, report=reports.append)
-    assert reports == [1.0, 0.5, 1.0]
+    assert reports == [0.0, 1.0, 0.0, 0.0, 0.5, 1.0]
     assert len(list(pool_tensor.pool_folder(project).iterdir())) == 1
 
 
@@ -127,6 +127,18 @@ def test_an_interrupted_packing_leaves_no_array(project, add):
         packed(project, report=stop)
     assert list(pool_tensor.pool_folder(project).glob("*.npy")) == []
     assert packed(project).shape == (1, 28, 28, 1)
+
+
+def test_it_can_be_stopped_while_it_looks_for_colours(project, add, monkeypatch):
+    """In a million grey images that alone takes minutes."""
+    add(grey(28, 28))
+
+    def stop(share: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool_tensor, "_decoded", lambda _image: pytest.fail("it went on"))
+    with pytest.raises(KeyboardInterrupt):
+        packed(project, report=stop)
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(project, add, monkeypatch):

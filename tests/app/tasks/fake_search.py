@@ -1,7 +1,7 @@
 """A stand-in for `python -m mcal_engine search-job FOLDER` that starts at once.
 
 It keeps every second image that is not held out. `behave.txt` in any parent of the folder changes
-what it does: hang, die, fail, bad_data, disk_full, wrong_hash, wrong_rows.
+what it does: hang, deaf (it hangs and ignores SIGTERM), die, fail, bad_data, disk_full, wrong_hash, wrong_rows.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -25,8 +26,10 @@ def main(folder: Path) -> int:
     (folder / "steps" / f"{len(list((folder / 'steps').iterdir()))}").touch()
     (folder / "members").mkdir(exist_ok=True)
     _write(folder / "progress.json", _progress(request))
+    if _behaviour(folder) == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     (folder / "pid").write_text(str(os.getpid()))
-    while _behaviour(folder) == "hang" or (folder / "pause").exists():
+    while _behaviour(folder) in {"hang", "deaf"} or (folder / "pause").exists():
         time.sleep(0.02)
     behaviour = _behaviour(folder)
     if behaviour == "die":

@@ -20,76 +20,11 @@ from labelapp.selectors.job_list import Scope, job_page
 from labelapp.selectors.projects import access
 from labelapp.selectors.stored_words import stored_words
 from labelapp.services import curation_program, curations, jobs, programs, projects, reconcile
-from labelapp.services.curation_settings import CurationSettings
 from labelapp.settings import SEARCH_COMMAND
-from tests.app.curation_world import finish
 from tests.app.tasks import driving
-from tests.app.tasks.driving_commands import FAKE_SEARCH
+from tests.app.tasks.searches import IMAGES, alive, do, job_of
 
 pytestmark = pytest.mark.django_db
-IMAGES = 180
-SETTINGS = CurationSettings(acquirer="cnn_small+seeds=2", model="cnn_small+seeds=2")
-
-
-@pytest.fixture
-def over(project, settings, monkeypatch):
-    """A finished project of real images; every 17th is a test mark."""
-    monkeypatch.setattr(programs, "lower_priority", lambda _pid, _niceness: None)  # a busy machine
-    settings.SEARCH_COMMAND = FAKE_SEARCH
-    driving.fill(project, Path(settings.MEDIA_ROOT), IMAGES)
-    images = list(project.images.order_by("seq"))
-    finish(project, images)
-    run = Run.objects.get(project=project)
-    Run.objects.update(config={"classes": 3, "training": {"epochs": 1}})
-    run.test_marks.bulk_create(
-        run.test_marks.model(run=run, image=one, seq=one.seq) for one in images if one.seq % 17 == 0
-    )
-    project.counter.refresh_from_db()
-    project.counter.train = IMAGES - project.counter.machine
-    project.counter.save()
-    return project
-
-
-@pytest.fixture
-def begin(over, owner):
-    """Return a function that starts a search in the finished project."""
-
-    def start(**changes) -> Curation:
-        asked = CurationSettings.of(SETTINGS.as_json() | changes)
-        return curations.start(access=access(owner.user, over.public_id), settings=asked)
-
-    return start
-
-
-def job_of(record: Curation) -> Job:
-    return Job.objects.filter(key=f"curate:{record.pk}").latest("pk")
-
-
-def do(record: Curation) -> str:
-    """Do the search's job; return how it ended, with the row read again."""
-    ended = driving.do_one(job_of(record))
-    record.refresh_from_db()
-    return ended
-
-
-@pytest.fixture
-def while_it_runs(monkeypatch):
-    """Return a function that has `action(pid)` called at each report of the running search."""
-    monkeypatch.setattr(curation_program, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(queue, "TICK_SECONDS", 0.05)
-    tick = queue.JobControl.tick
-
-    def watch(record: Curation, action) -> None:
-        file = found.folder(record) / "pid"
-
-        def telling(control, *args) -> None:
-            tick(control, *args)
-            if file.exists() and file.read_text():
-                action(int(file.read_text()))
-
-        monkeypatch.setattr(queue.JobControl, "tick", telling)
-
-    return watch
 
 
 def states(project: Project) -> list[str]:
@@ -119,6 +54,15 @@ def test_a_search_ends_with_its_parts_and_what_it_cost(over, begin):
     assert (request["classes"], request["training"], request["seeds"]) == (3, {"epochs": 1}, [0])
     assert not (found.folder(record) / "members").exists()
     assert do_again(record) == "not free"
+
+
+def test_progress_counts_every_test_mark_among_the_judges(over, begin):
+    """1 % was asked for, two images; the eleven marks judge, and L has 169 images."""
+    record = begin(held_out=0.01)
+    do(record)
+    assert curation_program.held_out(record) == record.result["parts"]["held_out"] == 11
+    weights = curation_program._Forecast.of(record).weights
+    assert weights == [2 * size for size in (21, 42, 169, 84, 84)]
 
 
 def do_again(record: Curation) -> str:
@@ -187,10 +131,6 @@ def test_cancel_ends_it_at_once_and_it_goes_on_in_the_same_folder(
 def attempts(record: Curation) -> int:
     """Return how often the program began in this folder."""
     return len(list((found.folder(record) / "steps").iterdir()))
-
-
-def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
 
 
 def test_a_search_waits_while_a_training_runs_or_waits(over, begin, behave, while_it_runs):

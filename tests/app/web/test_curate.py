@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from labelapp.models import Label, LabelClass, Project
+from labelapp.models import Job, Label, LabelClass, Project
 from labelapp.selectors import curation_words, curations
 from labelapp.services import curations as service
 from labelapp.services.curation_settings import CurationSettings
@@ -100,21 +100,13 @@ def test_without_a_comparison_and_without_its_files(world, cast, sign_in):
     assert "not there any more" in text_of(client, address(world, "curate_images", bare.pk), 404)
 
 
-def test_a_review_since_is_said(world, cast, sign_in):
-    from django.utils import timezone  # noqa: PLC0415
-
-    from labelapp.models import Review  # noqa: PLC0415
-
+def test_a_label_that_changed_since_is_said_however_it_came(world, cast, sign_in):
     searched(world, cast.manager)
-    Review.objects.create(
-        project=world,
-        image=world.images.first(),
-        reason="doubt",
-        state="done",
-        outcome="corrected",
-        closed=timezone.now(),
-    )
-    assert "were changed since" in text_of(sign_in(cast.manager), address(world))
+    client = sign_in(cast.manager)
+    Label.objects.filter(project=world, seq=7).update(class_index=0)  # no event, no review
+    assert "were changed since" in text_of(client, address(world))
+    Label.objects.filter(project=world, seq=7).update(class_index=1)
+    assert "were changed since" not in text_of(client, address(world))
 
 
 @pytest.mark.parametrize(
@@ -179,6 +171,19 @@ def test_a_search_under_way_is_followed_and_its_end_is_told(world, cast, sign_in
     assert 'id="curate-form"' not in text
     answer = client.get(address(world, "curate_status"))
     assert "HX-Refresh" not in answer.headers
+    Job.objects.create(
+        project=world,
+        kind="curate",
+        key=f"curate:{live.pk}",
+        target=live.pk,
+        state="running",
+        cancel_requested=True,
+        message="Training 1 of 3, to choose: 120 images",
+    )
+    text = text_of(client, address(world, "curate_status"))
+    assert "The search is being cancelled" in text
+    assert address(world, "curate_cancel", live.pk) not in text
+    assert "120 images" not in text
     type(live).objects.filter(pk=live.pk).update(state="failed")
     assert client.get(address(world, "curate_status")).headers["HX-Refresh"] == "true"
     text = text_of(client, address(world))
