@@ -12,7 +12,8 @@ in the same folder goes on where it was:
     result.json       stages, accuracies with intervals, hashes
 
 While JOB_FOLDER/pause exists the program waits, between two steps of a training: whoever needs the
-machine more makes that file and removes it. The seconds spent so count for no training.
+machine more makes that file and removes it. The seconds spent so count for no training, and an
+accelerator's memory is given back for that time (`vision.parking`).
 """
 
 from __future__ import annotations
@@ -102,7 +103,8 @@ def _learner(
     reporter: Reporter,
     pause: Pause,
 ) -> SearchLearner:
-    from mcal_engine.vision.pretrained import prior_of  # noqa: PLC0415  torch
+    from mcal_engine.vision.parking import park  # noqa: PLC0415  torch
+    from mcal_engine.vision.pretrained import prior_of  # noqa: PLC0415
     from mcal_engine.vision.search_learner import SearchLearner  # noqa: PLC0415
 
     learner = SearchLearner(
@@ -118,6 +120,8 @@ def _learner(
     )
     learner.members_in, learner.prior = folder, prior_of(request.pretrained)
     learner.waited = lambda: pause.seconds
+    if learner.device.type == "cuda":
+        pause.park = lambda: park(learner.device)
     return learner
 
 
@@ -128,19 +132,30 @@ def _told(learner: SearchLearner, request: SearchRequest) -> Facts:
 
 
 class Pause:
-    """Asks whether to stop, as `cancelled` does, and waits there while a file exists."""
+    """Asks whether to stop, as `cancelled` does, and waits there while a file exists.
+
+    `park` gives memory back for that time and returns what takes it again.
+    """
 
     def __init__(self, path: Path, cancelled: Callable[[], bool]) -> None:
         self.path, self.cancelled = path, cancelled
         self.seconds = 0.0  # waited so far
+        self.park: Callable[[], Callable[[], None]] = lambda: lambda: None
 
     def __call__(self) -> bool:
         """Return whether to stop, once the pause is over."""
-        while self.path.exists() and not self.cancelled():
+        if self.path.exists() and not self.cancelled():
             began = time.monotonic()
-            time.sleep(PAUSE_SECONDS)
+            self._wait()
             self.seconds += time.monotonic() - began
         return self.cancelled()
+
+    def _wait(self) -> None:
+        fill = self.park()
+        while self.path.exists() and not self.cancelled():
+            time.sleep(PAUSE_SECONDS)
+        if not self.cancelled():
+            fill()
 
 
 class Reporter:

@@ -35,7 +35,11 @@ class SearchLearner(TorchLearner):
         self.waited: Callable[[], float] = lambda: 0.0
 
     def train_and_score(self, *items: Any, **more: Any) -> TrainedModel:
-        """Train and score as every learner does; time spent waiting is taken off the seconds."""
+        """Train and score as every learner does; time spent waiting is taken off the seconds.
+
+        The network of the training before leaves first.
+        """
+        self.model = self.trained = self.fitted = None
         before = self.waited()
         found = super().train_and_score(*items, **more)
         waited = self.waited() - before

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from mcal_engine.search import LabelledPool, Scheme, SearchSettings
 from mcal_engine.search_compare import compare
 from mcal_engine.search_store import Memory
+from mcal_engine.vision.parking import park
 from mcal_engine.vision.search_learner import SearchLearner
 from tests.engine.vision.conftest import CLASSES, make_pool
 
@@ -28,3 +30,29 @@ def test_every_scheme_ends_with_models_that_learnt(scheme, tmp_path):
     assert not held_out[subset].any()
     assert result["accuracy"]["full"]["mean"] > 0.9
     assert result["runs"][0]["models"]["search"]["device"] == "cuda"
+
+
+def test_a_search_that_waits_gives_its_memory_back_and_ends_alike(tmp_path):
+    """Parked at each step: every tensor's place is free meanwhile, and the weights come back."""
+    tiny = make_pool(320)
+    items, labels = tiny.first(64)
+    learner = SearchLearner(
+        tiny.images, CLASSES, settings={"min_steps": 10, "epochs": 1}, flip=False, device="cuda"
+    )
+    learner.members_in = tmp_path
+    ballast = torch.ones(2**26, device="cuda")  # 256 MiB
+    alone = learner.train_and_score(items, labels, seed=5, arch=ARCH).scores
+    free = []
+
+    def parking() -> bool:
+        before = torch.cuda.memory_reserved()
+        fill = park(learner.device)
+        free.append(before - torch.cuda.memory_reserved())
+        fill()
+        return False
+
+    learner.cancelled = parking
+    again = learner.train_and_score(items, labels, seed=5, arch=ARCH).scores
+    assert min(free) >= 2**28
+    assert again.model == alone.model
+    assert ballast.sum() == 2**26
