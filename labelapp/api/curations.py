@@ -16,6 +16,7 @@ from labelapp.choices import ARCHITECTURES
 from labelapp.models import Curation, Project, User
 from labelapp.rights import Right
 from labelapp.selectors import curations as found
+from labelapp.selectors.curation_labels import SUMS
 from labelapp.selectors.projects import access
 from labelapp.services import curations
 from labelapp.services.curation_settings import ACQUISITIONS, LABELS, SCHEMES, CurationSettings
@@ -147,8 +148,15 @@ def _shown(record: Curation) -> dict[str, Any]:
         "created": record.created,
         "finished": record.finished,
         "progress": None if told is None else vars(told),
-        "result": record.result if over else None,
+        "result": _result(record) if over else None,
     }
+
+
+def _result(record: Curation) -> dict[str, Any] | None:
+    """Return what it found, without the sums by which only the page tells changed labels."""
+    if record.result is None:
+        return None
+    return {name: value for name, value in record.result.items() if name != SUMS}
 
 
 _PAGE = "projects/<str:pid>/curations/"

@@ -39,8 +39,8 @@ LOOK_SECONDS = 1.0  # between two looks at whether somebody else needs the machi
 KEEP_SECONDS = 5.0  # between two writes of the seconds used
 NICENESS = 19
 STOP_SECONDS = 0.5
-"""Until a cancelled program is killed. It hears SIGTERM between two steps only, and on a busy
-machine at this priority one takes seconds; finished steps are whole on disk, so nothing is lost."""
+"""Until a cancelled program is killed. It hears SIGTERM between two steps only, and at this
+priority one may take a minute on a busy machine; finished steps are whole on disk, none is lost."""
 HOPELESS = frozenset({"bad_data", "bad_weights", "invalid_config", "disk_full"})
 """Codes of failures that another attempt would meet again."""
 

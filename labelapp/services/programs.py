@@ -17,11 +17,11 @@ TERM_SECONDS = 10.0
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], log: IO[bytes], *, niceness: int, patience: float = TERM_SECONDS
+    command: Sequence[str], log: IO[bytes], *, niceness: int, patience: float | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program that writes to `log`; at the end of the block it has ended.
 
-    One that goes on then has `patience` seconds to end by itself.
+    One that goes on then has `patience` seconds, or the usual ten, to end by itself.
     """
     process = subprocess.Popen(  # noqa: S603 - our own program, from the settings
         command,
@@ -35,7 +35,7 @@ def running(
         lower_priority(process.pid, niceness)
         yield process
     finally:
-        _stop(process, patience)
+        _stop(process, TERM_SECONDS if patience is None else patience)
 
 
 def lower_priority(pid: int, niceness: int) -> None:
