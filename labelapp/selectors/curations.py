@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LIVE = (Curation.State.WAITING, Curation.State.RUNNING)
 LEFT_OUT, HELD_OUT = 0, -1
 FOLDER = "curations"  # below the project's folder of jobs
+PROGRESS = "progress.json"  # below the search's folder
 WHICH = ("kept", "left_out", "held_out")
 """The parts of a search: what trains, what need not, what judged."""
 MOST_MODELS = 50  # looked at for an estimate
@@ -118,7 +119,7 @@ def progress(curation: Curation) -> Progress | None:
     """Return where a search is, None before its first training."""
     where = folder(curation)
     try:
-        told = json.loads((where / "progress.json").read_text())
+        told = json.loads((where / PROGRESS).read_text())
         seeds = curation.settings["seeds"]
         before = seeds.index(told["seed"]) * told["steps"]
         return Progress(

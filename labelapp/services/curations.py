@@ -91,6 +91,7 @@ def go_on(*, access: Access, curation_id: int) -> Curation:
         if not again.update(**values):
             raise ConflictError(_("Only a search that failed or was cancelled can go on."))
         record.refresh_from_db()
+        (found.folder(record) / found.PROGRESS).unlink(missing_ok=True)  # of the last attempt
         _enqueue(record)
         _note(access, record, "curation.started", record.settings)
         _tell(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -72,3 +73,16 @@ def test_packing_the_images_steps_aside_and_hears_that_it_has_to_end(
     curations.go_on(access=who, curation_id=record.pk)
     assert do(record) == "done"
     assert record.n == IMAGES
+
+
+def test_a_search_that_goes_on_shows_no_step_of_its_last_attempt(over, begin, owner):
+    record, who = begin(), access(owner.user, over.public_id)
+    curations.cancel(access=who, curation_id=record.pk)
+    where = found.folder(record)
+    where.mkdir(parents=True, exist_ok=True)
+    step = {"seed": record.settings["seeds"][0], "step": 2, "steps": 7, "stage": 2, "images": 40}
+    step |= {"purpose": "acquire", "phase": "train", "done": 30, "of": 50}
+    (where / found.PROGRESS).write_text(json.dumps(step))
+    assert found.progress(record) is not None
+    curations.go_on(access=who, curation_id=record.pk)
+    assert found.progress(record) is None
