@@ -42,7 +42,7 @@ CERTAINTIES: dict[str, str] = {
 
 ARCHITECTURES: dict[str, str] = {
     "cnn_small": gettext_noop("Small network, quick on any computer"),
-    "cnn_fast": gettext_noop("Strong small network: fewer labels, longer trainings"),
+    "cnn_fast": gettext_noop("Strong small network: fewer labels, slower"),
     "squeezenet1_1": gettext_noop("SqueezeNet 1.1"),
     "resnet10": gettext_noop("ResNet-10"),
     "resnet18": gettext_noop("ResNet-18"),

@@ -42,6 +42,13 @@ def _choice(
     )
 
 
+NEXT_HELP = _(
+    "Which images people are asked for after each training. Margin is the best start: where this was "
+    "measured, none was clearly cheaper. k-center and informativeness compare images with each "
+    "other, which takes more computing each round; the two that ask ensembles need two members or "
+    "more of every network."
+)
+SURE_HELP = _("The order in which it may label. Margin is the usual; none costs more.")
 _ADVANCED = ("acquisition", "certainty", "arch", "rivals", "curve_model", "cost_model")
 
 
@@ -161,12 +168,8 @@ class ProjectForm(TrainingForm, TermsForm):
         choices=_words(choices.CERTIFICATES),
         widget=forms.RadioSelect,
     )
-    acquisition = _choice(
-        _("What people label next"), _("Margin is the best start."), choices.ACQUISITIONS
-    )
-    certainty = _choice(
-        _("What the machine is sure of"), _("The order in which it may label."), choices.CERTAINTIES
-    )
+    acquisition = _choice(_("What people label next"), NEXT_HELP, choices.ACQUISITIONS)
+    certainty = _choice(_("What the machine is sure of"), SURE_HELP, choices.CERTAINTIES)
     arch = CandidateField(
         required=False,
         label=_("What is trained"),
@@ -184,10 +187,14 @@ class ProjectForm(TrainingForm, TermsForm):
         ),
     )
     curve_model = _choice(
-        _("How the error is forecast"), _("From the trainings so far."), choices.CURVE_MODELS
+        _("How the error is forecast"),
+        _("How it falls as people label more, by the trainings so far: the plan rests on it."),
+        choices.CURVE_MODELS,
     )
     cost_model = _choice(
-        _("How training times are forecast"), _("From the trainings so far."), choices.COST_MODELS
+        _("How training times are forecast"),
+        _("How long later trainings take, by those so far: the plan counts their price."),
+        choices.COST_MODELS,
     )
     flip = forms.BooleanField(
         required=False,
