@@ -108,7 +108,7 @@ def _saving(now: Side, asked: Side, currency: str) -> Row:
 
 
 def _of(side: Side, currency: str) -> dict[str, str]:
-    saved = share(side["saving_share"])
+    saved = share(side["saving_share"], 0)
     return {"share": saved, "money": money(side["human_only"], currency)}
 
 
