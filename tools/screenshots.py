@@ -2,9 +2,9 @@
 
 On a temporary data folder a real run begins: the demo's 10,000 images, six simulated people who
 answer over HTTP, real trainings. When enough trainings are behind it and people are in the middle
-of a batch the run is stopped, a little is added that a real team would have (names, gold, a
-reviewer's sample, a search for likely errors, a webhook), and every page of `PAGES` is taken
-light, dark and on a phone, as WebP of at most 150 KB.
+of a batch the run is stopped; it has a budget, and a second network races. A little is added that
+a real team would have (names, gold, a reviewer's sample, a search for likely errors, a webhook),
+and every page of `PAGES` is taken light, dark and on a phone, as WebP of at most 150 KB.
 
 `--data FOLDER` keeps the folder and uses it again; a run that was broken off goes on. `--every`
 takes pictures of all pages, light and dark, 390 and 1440 pixels wide, whole, as PNG into
@@ -43,9 +43,13 @@ PATIENCE = 1_800.0  # seconds for the run to get there, on a slow machine
 
 PAGES = {
     "overview": "",
+    "budget": "",
     "forecast": "forecast/",
     "what-if": "what-if/",
     "steer": "steer/",
+    "candidates": "steer/",
+    "new-project": "/projects/new/",
+    "curate": "curate/",
     "browse": "browse/",
     "errors": "errors/",
     "annotators": "annotators/",
@@ -60,9 +64,12 @@ PAGES = {
 }
 """What is taken: name of the file, and address below the project (or of the site)."""
 
+PARTS = {"budget": ".dash-budget", "candidates": "#steer-methods", "new-project": ".advanced"}
+"""Of these the part that is shown: unfolded, at the top of the picture."""
+
 SITE_PAGES = ["/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/me/notifications/"]
 SITE_PAGES += ["/me/tokens/", "/api/v1/docs/"]
-MORE_PAGES = ["verify/", "images/", "curate/", "guidelines/", "queue/", "quality/"]
+MORE_PAGES = ["verify/", "images/", "guidelines/", "queue/", "quality/"]
 MORE_PAGES += ["quality/rules/", "quality/gold/", "settings/", "notifications/", "export/"]
 
 
@@ -103,19 +110,27 @@ def make_run(folder: Path, port: int) -> None:
     options = ["--port", str(port), "--people", "6", "--pace", "0.6"]
     with started(folder, ["demo", *options]):
         end = time.monotonic() + PATIENCE
+        while not query(folder, "SELECT 1 FROM labelapp_run") and time.monotonic() < end:
+            time.sleep(0.2)
+        add_team(folder, "plan")
         while not far_enough(folder):
             if time.monotonic() > end:
                 sys.exit(f"The run did not get there within {PATIENCE:.0f} s.")
             time.sleep(0.2)
+    add_team(folder)
+    (folder / FILLED).touch()
+
+
+def add_team(folder: Path, *what: str) -> None:
+    """Add what a real team would have, or with "plan" its budget and its networks."""
     done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, str(ROOT / "tools" / "screenshots_team.py")],
+        [sys.executable, str(ROOT / "tools" / "screenshots_team.py"), *what],
         env=surroundings(folder),
         cwd=ROOT,
         check=False,
     )
     if done.returncode:
         sys.exit("The team could not be added.")
-    (folder / FILLED).touch()
 
 
 def far_enough(folder: Path) -> bool:
@@ -239,6 +254,20 @@ def visit(page: Page, one: Product, address: str) -> bool:
     return True
 
 
+def show(page: Page, part: str) -> None:
+    """Unfold a part of the page and bring it to the top."""
+    page.evaluate(
+        """(part) => {
+          const shown = document.querySelector(part);
+          if (shown.matches("details")) shown.open = true;
+          for (const one of shown.querySelectorAll("details")) one.open = true;
+          shown.scrollIntoView();
+          scrollBy(0, -64); // below the bar that stays
+        }""",
+        part,
+    )
+
+
 def settle(page: Page, most: float = 20.0) -> None:
     """Wait until charts are drawn and nothing more has been fetched for a second."""
     end, before = time.monotonic() + most, -1
@@ -271,6 +300,8 @@ def take_set(browser: Browser, one: Product, out: Path) -> None:
         with signed_in(browser, one, look) as page:
             for place, address in PAGES.items():
                 if visit(page, one, address):
+                    if place in PARTS:
+                        show(page, PARTS[place])
                     (out / f"{place}-{name}.webp").write_bytes(small(page.screenshot()))
     total = sum(path.stat().st_size for path in out.glob("*.webp"))
     print(f"{len(list(out.glob('*.webp')))} pictures, {total / 1e6:.1f} MB, in {out}")
@@ -282,7 +313,7 @@ def take_every(browser: Browser, one: Product, out: Path) -> None:
     for scheme in ("light", "dark"):
         for width in (390, 1440):
             with signed_in(browser, one, Look(scheme, width, 900)) as page:
-                for address in [*SITE_PAGES, *PAGES.values(), *MORE_PAGES]:
+                for address in dict.fromkeys([*SITE_PAGES, *PAGES.values(), *MORE_PAGES]):
                     if visit(page, one, address):
                         name = address.strip("/").replace("/", "-") or "overview"
                         name = "projects" if address == "/" else name

@@ -1,13 +1,16 @@
-"""What `tools/screenshots.py` adds to the demo's run: names, gold, a sample, a webhook.
+"""What `tools/screenshots.py` adds to the demo's run: a budget, a rival, names, gold, a webhook.
 
-Uses the services that pages use, on the data folder of MCAL_DATA_DIR. No worker runs meanwhile; the
-jobs that this asks for are done at the next start.
+Uses the services that pages use, on the data folder of MCAL_DATA_DIR. With `plan` the run gets its
+budget and a network that races, once it has begun. Without, all that a team has is added: no worker
+runs meanwhile, the jobs that this asks for are done at the next start.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import fields, replace
+from decimal import Decimal
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +23,8 @@ django.setup()
 
 from django.db import transaction  # noqa: E402
 
-from labelapp.models import Membership, Project, User  # noqa: E402
+from labelapp.errors import RunMovedError  # noqa: E402
+from labelapp.models import Membership, Project, Run, User  # noqa: E402
 from labelapp.rights import Role  # noqa: E402
 from labelapp.selectors.projects import Access, access  # noqa: E402
 from labelapp.services import (  # noqa: E402
@@ -32,8 +36,11 @@ from labelapp.services import (  # noqa: E402
     people,
     people_report,
     review_samples,
+    run_settings,
+    steering,
     webhooks,
 )
+from labelapp.services.terms import Terms  # noqa: E402
 from tools.screenshots import PASSWORD  # noqa: E402
 
 NAMES = (
@@ -46,12 +53,19 @@ NAMES = (
 )
 
 
+BUDGET = Decimal(150)
+RIVAL = "cnn_small+checkpoints=5"
+
+
 def main() -> None:
     """Add all of it; what a service refuses is said and left out."""
     project = Project.objects.order_by("pk").first()
     owner = User.objects.filter(is_superuser=True).first()
     assert project is not None
     assert owner is not None
+    if "plan" in sys.argv:
+        plan(access(owner, project.public_id))
+        return
     with transaction.atomic():
         name_people(project, owner)
     me = access(owner, project.public_id)
@@ -65,6 +79,24 @@ def main() -> None:
     attempt("invitation", lambda: people.create_invitation(access=me, role="reviewer", note="Eva"))
     notify_events.make_news()
     notify_sweeps.look_at_budgets()
+
+
+def plan(me: Access) -> None:
+    """Give the run that has just begun a budget, and a network that races, unless it has them."""
+    if RIVAL in me.project.rivals:
+        return
+    now = {field.name: getattr(me.project, field.name) for field in fields(Terms)}
+    terms = Terms(**now | {"budget": BUDGET})
+    run_settings.change_settings(access=me, terms=terms)
+    methods = replace(steering.Methods.of(me.project), rivals=(RIVAL,))
+    for _try in range(run_settings.TRIES):
+        version = Run.objects.get(project=me.project).version
+        try:
+            steering.change_methods(access=me, methods=methods, version=version)
+        except RunMovedError:  # a step of the run came in between
+            continue
+        return
+    sys.exit("The run goes on too fast for a second network.")
 
 
 def write_guidelines(me: Access) -> None:
