@@ -42,9 +42,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add("--curves", choices=[c.value for c in CurveModel], default="joint", help="error curves")
     add("--cost-model", choices=[c.value for c in CostModel], default="linear")
     add("--test-share", type=float, default=0.015, help="size of T as a share of the images")
-    add("--fixed-delta", type=int, default=None, help="images per batch: naive active learning")
-    add("--max-rounds", type=int, default=30)
-    add("--neighbours", type=int, default=Weighing.neighbours, help="of informativeness")
+    add("--fixed-delta", type=count, default=None, help="images per batch: naive active learning")
+    add("--max-rounds", type=count, default=30)
+    add("--neighbours", type=count, default=Weighing.neighbours, help="of informativeness")
     add(
         "--representativeness",
         type=float,
@@ -62,11 +62,24 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add_training_options(parser)
 
 
+def count(text: str) -> int:
+    """Return a whole number of at least 1: argparse says at once which option has another one."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is too small: 1 or more is wanted")
+    return value
+
+
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Add what says how much is labelled first and how candidates train."""
     add = parser.add_argument
     add("--preset", choices=list(presets.PRESETS), default="usual", help="settings under one name")
-    add("--first", type=int, default=None, help="labels that people give before the first training")
+    add(
+        "--first",
+        type=count,
+        default=None,
+        help="labels that people give before the first training",
+    )
     add("--epochs", type=int, default=None, help="passes over the labelled images")
     add("--batch", type=int, default=None, help="images per optimiser step")
     add("--rate", type=float, default=None, help="learning rate")

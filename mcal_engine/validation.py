@@ -23,14 +23,40 @@ ROUNDING = 1e-9  # of sums in floats
 
 def validate(config: RunConfig) -> None:
     """Raise `InvalidConfigError` with a clear message if the settings make no sense."""
-    for wrong, message in _complaints(config):
-        if wrong:
-            raise InvalidConfigError(message)
+    for part in (_about_counts, _about_target, _about_pool, _about_methods):
+        for wrong, message in part(config):  # each part reckons with what those before it found
+            if wrong:
+                raise InvalidConfigError(message)
     training.checked(config.training)
 
 
-def _complaints(config: RunConfig) -> list[tuple[bool, str]]:
-    return [*_about_target(config), *_about_pool(config), *_about_methods(config)]
+def _about_counts(config: RunConfig) -> list[tuple[bool, str]]:
+    delta, whole = config.fixed_delta, "must be a whole number"
+    return [
+        (not _is_count(config.n, 0), f"n {whole} of images, not {config.n}"),
+        (
+            not _is_count(config.classes, 2),
+            f"classes {whole}: at least two classes are needed, not {config.classes}",
+        ),
+        (not _is_count(config.seed, 0), f"the seed {whole}, 0 or more, not {config.seed}"),
+        (
+            not _is_count(config.max_rounds, 1),
+            f"max_rounds {whole}: at least one round is needed, not {config.max_rounds}",
+        ),
+        (
+            config.first is not None and not _is_count(config.first, 1),
+            f"first {whole}: at least one first label is needed, not {config.first}",
+        ),
+        (
+            delta is not None and not (_is_count(delta, 1) and delta <= config.n),
+            f"fixed_delta {whole} from 1 to the {config.n} images, not {delta}",
+        ),
+    ]
+
+
+def _is_count(value: object, least: int) -> bool:
+    """Tell whether it is a whole number of at least `least`; NaN, 2.5 and True are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
 
 
 def _about_target(config: RunConfig) -> list[tuple[bool, str]]:
@@ -55,17 +81,21 @@ def _about_target(config: RunConfig) -> list[tuple[bool, str]]:
 
 
 def _about_pool(config: RunConfig) -> list[tuple[bool, str]]:
-    needed = selection.test_size(config) + selection.seed_size(config)
-    delta = config.fixed_delta
+    shares = 0 < config.test_share < 1 and 0 < config.seed_share < 1
+    needed = selection.test_size(config) + selection.seed_size(config) if shares else 0
     return [
-        (config.classes < 2, "at least two classes are needed"),
-        (config.seed < 0, f"the seed must be 0 or more, not {config.seed}"),
-        (not 0 < config.test_share < 1, "the share of test images must lie in (0, 1)"),
-        (not 0 < config.seed_share < 1, "the share of first labels must lie in (0, 1)"),
-        (not 0 <= config.random_share <= 1, "the random share of a batch must lie in [0, 1]"),
-        (config.first is not None and config.first < 1, "at least one first label is needed"),
-        (config.max_rounds < 1, "at least one round is needed"),
-        (delta is not None and delta < 1, "a fixed batch must hold at least one image"),
+        (
+            not 0 < config.test_share < 1,
+            f"the share of test images (test_share) must lie in (0, 1), not {config.test_share}",
+        ),
+        (
+            not 0 < config.seed_share < 1,
+            f"the share of first labels (seed_share) must lie in (0, 1), not {config.seed_share}",
+        ),
+        (
+            not 0 <= config.random_share <= 1,
+            f"a batch's random share (random_share) must lie in [0, 1], not {config.random_share}",
+        ),
         (config.n < max(needed, 10), f"{config.n} images are too few: {needed} are needed first"),
     ]
 

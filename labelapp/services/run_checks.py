@@ -9,6 +9,7 @@ from labelapp.errors import ConflictError, InvalidInputError, TooFewImagesError
 from labelapp.models import Import, Project, ProjectCounter
 from labelapp.selectors.candidate_words import candidate_problem
 from labelapp.selectors.projects import active_classes
+from labelapp.services.training_settings import TrainingSettings
 
 
 def check_ready(project: Project) -> None:
@@ -24,6 +25,7 @@ def check_ready(project: Project) -> None:
     if classes < 2:
         raise InvalidInputError(_("A project needs at least two classes."), classes=classes)
     _check_images(project, classes)
+    _check_training(project)
     _check_candidates(project)
 
 
@@ -48,6 +50,13 @@ def _check_images(project: Project, classes: int) -> None:
 def image_count(project: Project) -> int:
     """Count the images by the counter's row: the project's copy may be of before an import."""
     return ProjectCounter.objects.values_list("images", flat=True).get(project_id=project.pk)
+
+
+def _check_training(project: Project) -> None:
+    """How many images there are is known only now: a round cannot have more labels."""
+    wrong = TrainingSettings.of(project.settings).check(image_count(project))
+    if wrong:
+        raise InvalidInputError(" ".join(wrong.values()), **wrong)
 
 
 def _check_candidates(project: Project) -> None:

@@ -68,13 +68,13 @@ class Methods:
             **{name: values.get(name) for name in BETWEEN_ROUNDS},
         )
 
-    def check(self) -> dict[str, str]:
-        """Return what is wrong, by field."""
+    def check(self, images: int | None = None) -> dict[str, str]:
+        """Return what is wrong, by field; `images` is how many the run has, where it is known."""
         rivals = self.rivals
         method = Method(
             arch=self.arch, rivals=rivals, acquisition=self.acquisition, certainty=self.certainty
         )
-        wrong = method.check() | TrainingSettings.from_values(self._between_rounds()).check()
+        wrong = method.check() | TrainingSettings.from_values(self._between_rounds()).check(images)
         if self.max_rounds is not None and not 1 <= self.max_rounds <= 1000:
             wrong["max_rounds"] = _("The number of trainings must lie between 1 and 1,000.")
         return wrong
@@ -240,7 +240,7 @@ def change_methods(*, access: Access, methods: Methods, version: int) -> Steerin
     Raises ForbiddenError, InvalidInputError naming what is wrong, RunMovedError, ConflictError.
     """
     known, run = ready(access, "methods", version)
-    if wrong := methods.check():
+    if wrong := methods.check(run.n):
         raise InvalidInputError(_("Some values cannot be used."), **wrong)
     old = Methods.of(run.project)
     if old == methods:

@@ -85,11 +85,17 @@ class TrainingSettings:
         unknown = {n: v for n, v in self.training.items() if n not in OPTIONS}
         return replace(found, training={**unknown, **found.training})
 
-    def check(self) -> dict[str, str]:
-        """Return what is wrong, by field; empty when all is well."""
+    def check(self, images: int | None = None) -> dict[str, str]:
+        """Return what is wrong, by field; empty when all is well.
+
+        `images` is how many the project has, where that is known.
+        """
         wrong = {name: _range_problem(name, value) for name, value in self.values().items()}
         if not any(wrong.values()) and floor_problem(self.training):
             wrong["pseudo_floor"] = _("The floor must not lie above the first threshold.")
+        if images is not None and (self.fixed_delta or 0) > images and not wrong["fixed_delta"]:
+            text = _("Labels per round: at most %(images)s, as many as the project has images.")
+            wrong["fixed_delta"] = text % {"images": number(images)}
         powers = [
             self.weighing.get(name, getattr(USUAL_WEIGHING, name))
             for name in ("representativeness", "uncertainty")

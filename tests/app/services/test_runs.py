@@ -109,6 +109,16 @@ def test_no_images_are_refused(cast, project):
         runs.start_run(access=find_access(cast.owner, project.public_id))
 
 
+@pytest.mark.parametrize("labels", [0, 10_000])
+def test_labels_per_round_that_cannot_be_are_named_before_the_start(access, labels):
+    access.project.settings = {"fixed_delta": labels}
+    access.project.save(update_fields=["settings"])
+    with pytest.raises(InvalidInputError) as caught:
+        runs.start_run(access=access)
+    assert set(caught.value.fields) == {"fixed_delta"}
+    assert not Run.objects.exists()
+
+
 def test_one_class_is_refused(access):
     LabelClass.objects.filter(project=access.project, index__gt=0).update(archived=True)
     with pytest.raises(InvalidInputError):

@@ -211,3 +211,10 @@ def test_between_rounds_only_what_no_curve_was_measured_with_changes(project):
     before.put(project)
     assert TrainingSettings.of(project.settings).training == {"epochs": 7.0, "members_gib": 2.0}
     assert "fixed_delta" not in project.settings
+
+
+def test_a_round_cannot_have_more_labels_than_there_are_images():
+    asked = Methods("cnn_small", (), "margin", "margin", fixed_delta=700)
+    assert asked.check(700) == asked.check() == {}
+    said = "Labels per round: at most 699, as many as the project has images."
+    assert asked.check(699) == {"fixed_delta": said}
