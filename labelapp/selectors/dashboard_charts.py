@@ -83,6 +83,7 @@ def _curves(facts: Facts) -> dict[str, Any]:
         "shown": _shown_thetas(facts.theta_star),
         "present": facts.records[-1]["train_size"] if facts.records else None,
         "b_opt": _interval(plan.get("b_opt")),
+        "forced": forced(plan),
         "points": [_points(facts.records, index) for index in range(len(THETAS))],
         "grid": list(plan.get("curve_b") or []),
         "median": plan.get("curve_median") or [],
@@ -145,7 +146,7 @@ def _cost(facts: Facts) -> dict[str, Any]:
         "stop_now": None if facts.finished else facts.outlook.stop,
         "spent": float(facts.spent) if facts.finished else None,
         "c_star": _interval(plan.get("c_star")),
-        "b_opt": None if _forced(plan) else _interval(plan.get("b_opt")),
+        "b_opt": None if forced(plan) else _interval(plan.get("b_opt")),
         "grid": list(plan.get("grid_b") or []),
         "total": plan.get("grid_total") or [],
         "labels": plan.get("grid_labels") or [],
@@ -153,7 +154,7 @@ def _cost(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _forced(plan: dict[str, Any]) -> bool:
+def forced(plan: dict[str, Any]) -> bool:
     """Tell whether the budget chose the plan: its size is then not the cheapest on the curve."""
     return bool((plan.get("answer") or {}).get("forced"))
 

@@ -12,7 +12,7 @@ from math import exp, log, sqrt
 from typing import Any
 
 from labelapp.models import Iteration
-from labelapp.selectors.dashboard_charts import THETAS, wilson
+from labelapp.selectors.dashboard_charts import THETAS, forced, wilson
 from labelapp.selectors.forecast_facts import Facts
 
 _Z80 = 1.2815515655446004
@@ -52,6 +52,7 @@ def _distilled(plan: dict[str, Any], record: dict[str, Any]) -> Row:
     return {
         "c_star": plan["c_star"],
         "b_opt": plan["b_opt"],
+        "forced": forced(plan),
         "arch": record.get("arch", ""),
         "sizes": list(plan.get("curve_b") or []),
         "curves": {
@@ -187,6 +188,7 @@ def sizes_chart(facts: Facts) -> dict[str, Any]:
         "b_opt": [found.get("value") for found in optima],
         "low": [found.get("low80") for found in optima],
         "high": [found.get("high80") for found in optima],
+        "forced": [bool(plan.get("forced")) for plan in plans],
         "final": facts.finished,
     }
 

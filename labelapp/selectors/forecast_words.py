@@ -180,7 +180,7 @@ def history(facts: Facts, totals: Data) -> str:
 
 
 def sizes(data: Data) -> str:
-    """Say where the cheapest size lies by the newest plan, and how sure that is."""
+    """Say where the newest plan's size lies: the cheapest, and how sure that is, or the budget's."""
     known = [place for place, value in enumerate(data["b_opt"]) if value is not None]
     if not known:
         return ""
@@ -191,6 +191,12 @@ def sizes(data: Data) -> str:
         "high": number(data["high"][last]),
         "now": number(data["train_size"][-1]),
     }
+    if data["forced"][last]:
+        said = gettext(
+            "By the newest plan the budget decides: training on %(b)s images is expected to leave "
+            "the fewest labels wrong; the last training had %(now)s."
+        )
+        return said % words
     said = gettext(
         "By the newest plan training is cheapest up to %(b)s images (80 %% sure: %(low)s to %(high)s); "
         "the last training had %(now)s."

@@ -164,7 +164,7 @@ export const curves = {
       draw(pen) {
         for (const index of indices) drawLine(pen, data, index, colour(index), index === star);
         if (data.present) pen.upright(data.present, interpolate(gettext("now %(n)s"), { n: count(data.present) }), theme.fg, { dash: [] });
-        if (data.b_opt && data.b_opt.value > data.present) pen.upright(data.b_opt.value, interpolate(gettext("cheapest %(n)s"), { n: count(data.b_opt.value) }), theme.fg);
+        if (data.b_opt && data.b_opt.value > data.present) pen.upright(data.b_opt.value, interpolate(data.forced ? gettext("planned %(n)s") : gettext("cheapest %(n)s"), { n: count(data.b_opt.value) }), theme.fg);
         pen.ends(indices.flatMap((index) => lineEnd(pen, data, index, colour(index), index === star)));
         if (data.limit.x.length) {
           const up = 9 * pen.ratio;

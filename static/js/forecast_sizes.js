@@ -1,4 +1,4 @@
-// B_opt, the cheapest training size, as each training's plan saw it.
+// B_opt, the size that is cheapest or best within the budget, as each training's plan saw it.
 
 import { compact, count, rich } from "./dashboard_format.js";
 import { axis, logTicks, wholeTicks } from "./dashboard_plot.js";
@@ -8,7 +8,7 @@ const plain = { spanGaps: true, points: { show: false } };
 
 export const sizes = {
   empty(data) {
-    return data.b_opt.some((value) => value != null) ? "" : gettext("The cheapest training size is known from the third training on.");
+    return data.b_opt.some((value) => value != null) ? "" : gettext("The planned training size is known from the third training on.");
   },
 
   spec(data, theme) {
@@ -40,7 +40,7 @@ export const sizes = {
         });
         const end = { align: "right" };
         const x = pen.x(data.number[last]);
-        if (data.b_opt[last] != null) pen.text(gettext("cheapest size"), x, pen.y(data.high[last]) - 12 * pen.ratio, theme.fg, { ...end, bold: true });
+        if (data.b_opt[last] != null) pen.text(gettext("planned size"), x, pen.y(data.high[last]) - 12 * pen.ratio, theme.fg, { ...end, bold: true });
         pen.text(gettext("trained on"), x, pen.y(data.train_size[last]) + 14 * pen.ratio, theme.human, end);
       },
       readout(index) {
@@ -48,6 +48,7 @@ export const sizes = {
         const values = { number: data.number[at], now: count(data.train_size[at]) };
         if (data.b_opt[at] == null) return rich(gettext("<b>Training %(number)s</b> on %(now)s images: no plan yet."), values);
         Object.assign(values, { b: count(data.b_opt[at]), low: count(data.low[at]), high: count(data.high[at]) });
+        if (data.forced[at]) return rich(gettext("<b>Training %(number)s</b> on %(now)s images: the budget decides, %(b)s leave the fewest errors."), values);
         return rich(gettext("<b>Training %(number)s</b> on %(now)s images: cheapest up to %(b)s (80 % sure: %(low)s to %(high)s)."), values);
       },
     };
@@ -56,7 +57,7 @@ export const sizes = {
   table(data) {
     return {
       head: [
-        gettext_noop("training"), gettext_noop("training images"), gettext_noop("cheapest size"),
+        gettext_noop("training"), gettext_noop("training images"), gettext_noop("planned size"),
         gettext_noop("80 % low"), gettext_noop("80 % high"),
       ],
       rows: data.number.map((number, at) => [number, data.train_size[at], data.b_opt[at], data.low[at], data.high[at]]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.template.loader import render_to_string
 
 from labelapp.selectors import dashboard_charts, forecast_words
 from labelapp.selectors.dashboard_charts import THETAS, wilson
@@ -127,8 +128,24 @@ def test_where_the_budget_chose_no_size_is_called_the_cheapest(project, monkeypa
     assert forecast_words.cost(facts, drawn(facts)["cost"]).startswith("Training on about")
     plan = {"answer": {"forced": True}}
     monkeypatch.setattr(
-        dashboard_charts, "_forced", lambda _plan, was=dashboard_charts._forced: was(plan)
+        dashboard_charts, "forced", lambda _plan, was=dashboard_charts.forced: was(plan)
     )
     cost = drawn(facts)["cost"]
     assert cost["b_opt"] is None
     assert forecast_words.cost(facts, cost).startswith("The budget decides")
+
+
+def test_where_the_budget_chose_the_planned_size_says_so():
+    data = {"b_opt": [600, 800], "low": [500, 800], "high": [700, 800], "train_size": [300, 400]}
+    assert forecast_words.sizes(data | {"forced": [True, False]}).startswith(
+        "By the newest plan training is cheapest up to 800 images"
+    )
+    said = forecast_words.sizes(data | {"forced": [False, True]})
+    assert said.startswith("By the newest plan the budget decides: training on 800 images")
+    assert "cheapest" not in said
+
+
+def test_the_table_of_trainings_calls_no_planned_size_the_cheapest():
+    page = render_to_string("dashboard/_rounds.html", {"overview": {"rounds": [{"b_opt": "800"}]}})
+    assert "Planned size" in page
+    assert "heapest" not in page
