@@ -21,19 +21,18 @@ def park(device: torch.device) -> Callable[[], None]:
     back as they were. Filling raises `torch.OutOfMemoryError` where others have taken the place.
     """
     gc.collect()
-    kept: list[tuple[torch.UntypedStorage, torch.UntypedStorage]] = []
+    kept: list[tuple[torch.Tensor, torch.Tensor]] = []
     for storage in _storages(device):
-        copy = torch.UntypedStorage(storage.nbytes())
-        copy.copy_(storage)
+        there = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+        kept.append((there, there.to("cpu", copy=True)))
         storage.resize_(0)
-        kept.append((storage, copy))
     _release(device)
 
     def fill() -> None:
         while kept:
-            storage, copy = kept.pop()
-            storage.resize_(copy.nbytes())
-            storage.copy_(copy)
+            there, here = kept.pop()
+            there.untyped_storage().resize_(len(here))
+            there.copy_(here)
 
     return fill
 
