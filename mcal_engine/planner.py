@@ -204,14 +204,15 @@ def _within_budget(
 ) -> tuple[Plan, float]:
     """Minimise the expected error over the plans that cost what stopping now within budget does.
 
-    The machine labels what the money leaves; B' and T must still be paid. Returns the plan and
-    the share of X that it is expected to leave wrong.
+    The machine labels what the money leaves; B' and T must still be paid, and an audit takes the
+    same share of the rest. Returns the plan and the share of X that it is expected to leave wrong.
     """
     marked, remainder = situations.pool_at(now, search.sizes)
     labels = np.floor((stop.cost - search.compute.min(axis=0)) / now.price)
     machine = np.clip(now.n - labels, 0, None)
     affordable = (labels >= search.sizes + marked) & (machine <= remainder)
-    shares = situations.relative(now, np.minimum(machine, remainder))
+    tried = stop.audit_share * np.maximum(labels - search.sizes - marked, 0.0)
+    shares = situations.relative(now, np.minimum(machine + tried, remainder))
     wrong = drawn.rates(search.sizes, shares[:, None])[..., 0] * machine
     errors = np.where(affordable, wrong.mean(axis=0) / now.n, np.inf)
     best = int(errors.argmin())

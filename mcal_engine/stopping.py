@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from math import floor
 
 import numpy as np
+from scipy.special import betaincinv
 
 from mcal_engine import audit, curves, delivery, guarantees, situation
 from mcal_engine.situation import Situation
 from mcal_engine.types import Criterion, FloatArray
 
-AUDIT_SHARE = 0.2  # of the labels that a budget leaves, for the audit of the forced set
-MOST_AUDITED = 300
+SPLITS = np.linspace(0.0, 1.0, 21)
+"""Shares of the labels that a budget leaves which may go into the audit of the forced set."""
+AS_GOOD = 1.05  # a bound that near to the least one is as good: a smaller audit errs less
 WORTH_AUDITING = 0.05  # of X: if a faultless model saved less after its audit, nobody would train
 
 
@@ -22,8 +24,8 @@ class Present:
 
     `size` is |S| in the end, `wanted` the set that is chosen, `audit` the labels that its audit
     takes out of it. `error` is bounded by certificate B, estimated in the paper modes, expected
-    under A. `forced`: the budget chose the set, the target did not. `totals` [draws] is the cost
-    per drawn curve.
+    under A. `forced`: the budget chose the set, the target did not; its audit then takes the share
+    `audit_share` of the labels that are left. `totals` [draws] is the cost per drawn curve.
     """
 
     size: int
@@ -34,6 +36,7 @@ class Present:
     theta: float
     totals: FloatArray
     forced: bool = False
+    audit_share: float = 0.0
 
 
 def present(now: Situation, drawn: curves.Curves | None = None) -> Present:
@@ -133,16 +136,28 @@ def forced(now: Situation, drawn: curves.Curves, budget: float) -> Present | Non
     unlabelled = max(now.remainder - now.checked, 0)
     size = min(max(now.n - labels, 0), unlabelled)
     left = max(labels - now.trained - now.ahead - now.marked - now.checked, 0)
-    tried = forced_audit(now, left)
-    wanted = min(size + tried, unlabelled)
+    tried = forced_audit(now, drawn, size, min(left, unlabelled - size))
+    wanted = size + tried
     rates = present_rates(now, np.array([float(max(wanted, 1))]), drawn)
-    found = _present(now, size, wanted - size, float(rates.mean()) * size / max(now.n, 1))
-    return replace(found, forced=True)
+    found = _present(now, size, tried, float(rates.mean()) * size / max(now.n, 1))
+    return replace(found, forced=True, audit_share=tried / max(left, 1))
 
 
-def forced_audit(now: Situation, left: float) -> int:
-    """Return how many of the labels that a budget leaves go into the audit of the forced set."""
-    return min(max(round(AUDIT_SHARE * left), 0), MOST_AUDITED) if now.audited else 0
+def forced_audit(now: Situation, drawn: curves.Curves, size: int, most: int) -> int:
+    """Return how many labels, at most `most`, audit a forced set of which `size` images stay.
+
+    People label what the audit leaves, the least certain images. So a longer audit tells more of a
+    set that is larger and has more errors. Least is best: the bound on the errors that are left,
+    were the audit to find what the curves forecast (Clopper-Pearson at the audit's level).
+    """
+    if not now.audited or size == 0 or most <= 0:
+        return 0
+    tried = np.unique(np.rint(SPLITS * most))
+    wrong = tried * present_rates(now, size + tried, drawn).mean(axis=0)
+    level = audit.level(now.config.target.alpha, now.attempts + 1)
+    bound = betaincinv(wrong + 1.0, np.maximum(tried - wrong, 1e-9), 1.0 - level)
+    bound[tried == 0] = 1.0
+    return int(tried[int(np.argmax(bound <= AS_GOOD * bound.min()))])
 
 
 def hopeless(now: Situation) -> bool:

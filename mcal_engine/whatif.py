@@ -25,7 +25,6 @@ from mcal_engine import (
     rules,
     selection,
     situation,
-    stopping,
 )
 from mcal_engine.curves import Curves
 from mcal_engine.planner import Present, Situation, Weighed
@@ -304,7 +303,7 @@ def _delivered(
         spare = plan.c_star.value - _computed(now, plan)
         labels = floor(spare / now.price + 1e-9)
         size = float(now.n - labels)
-        tried = stopping.forced_audit(now, labels - plan.b_opt.value - marked)
+        tried = floor(stop.audit_share * max(labels - plan.b_opt.value - marked, 0.0))
         return _around(size, np.array([size])), weighed.error, float(tried)
     found = delivery.deliver(now, drawn, at)
     draws, chosen = found.machine[:, 0], np.floor(found.share[:, 0] * remainder)

@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import replace
+from math import floor
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcal_engine import audit, curves, delivery, guarantees, planner, stopping
+from mcal_engine import audit, curves, delivery, evidence, guarantees, planner, stopping
 from mcal_engine.types import THETAS, CertificateKind, Criterion
 from tests.engine.situations import SIZES, accepted, aimed, audited, situation
 
@@ -257,9 +258,50 @@ def test_the_cheapest_plan_within_budget_is_kept_though_stopping_now_is_not():
 
 
 def test_a_forced_set_leaves_labels_for_its_audit():
-    found = planner.present(audited(budget=80.0))
-    assert 0 < found.audit <= stopping.MOST_AUDITED
+    now = audited(budget=80.0)
+    found = planner.present(now)
+    left = round(80.0 / now.price) - now.trained - now.marked
+    assert 0 < found.audit < left
     assert found.wanted == found.size + found.audit
+    assert found.audit_share == pytest.approx(found.audit / left)
+
+
+def _proved(now, size, tried):
+    """Return the share of X that an audit of `tried` labels bounds, were the forecast right."""
+    rate = float(planner.present_rates(now, np.array([float(size + tried)])).mean())
+    level = evidence.level(now.config.target.alpha, 1)
+    bound = [
+        evidence.smallest_allowance(tried, wrong, size + tried, rate, level)
+        for wrong in (floor(rate * tried), floor(rate * tried) + 1)
+    ]
+    return (bound[0] + (rate * tried) % 1 * (bound[1] - bound[0])) / now.n
+
+
+@pytest.mark.parametrize("budget", [47.5, 60.0, 80.0, 120.0, 160.0])
+def test_a_forced_audit_is_as_long_as_proves_most(budget):
+    """Against every length in steps of 2 %, with the exact confidence sequence."""
+    now = audited(budget=budget)
+    found = planner.present(now)
+    left = round(found.audit / found.audit_share)
+    bounds = [_proved(now, found.size, round(left * step / 50)) for step in range(1, 51)]
+    assert _proved(now, found.size, found.audit) <= 1.12 * min(bounds)
+    assert _proved(now, found.size, min(round(0.2 * left), 300)) >= min(bounds)
+
+
+def test_where_hardly_a_label_is_left_all_of_them_audit():
+    now = audited(budget=47.2)
+    found = planner.present(now)
+    assert found.audit_share == 1.0
+    assert found.audit == round(47.2 / now.price) - now.trained - now.marked == 5
+
+
+def test_plans_within_a_budget_count_with_an_audit_as_stopping_now_does(monkeypatch):
+    now = audited(budget=80.0)
+    with_audit = planner.weigh(now)
+    monkeypatch.setattr(stopping, "forced_audit", lambda *_: 0)
+    without = planner.weigh(now)
+    assert without.present.error < with_audit.present.error
+    assert without.error < with_audit.error
 
 
 # --- charts -----------------------------------------------------------------------------------
