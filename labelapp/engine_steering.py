@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 State = dict[str, Any]
 
 
+class ScantBudgetError(RefusedError):
+    """Opening again within the budget could only make the promise worse; `least` is needed."""
+
+    def __init__(self, message: str, least: float) -> None:
+        super().__init__(message)
+        self.least = least
+
+
 # --- asking ---------------------------------------------------------------------------------------
 
 
@@ -117,23 +125,24 @@ def reopened(
     """Return the step that opens a run again whose machine labels were chosen.
 
     `machine` are the images with a machine label, `model` the one that gave them or was audited,
-    `images` how many the project has by now. Raises RefusedError, TooLateError.
+    `images` how many the project has by now. Raises RefusedError (ScantBudgetError where it is the
+    budget), TooLateError.
     """
     import numpy as np  # noqa: PLC0415
 
-    from mcal_engine import steering  # noqa: PLC0415
-    from mcal_engine.errors import InvalidAnswerError, InvalidConfigError  # noqa: PLC0415
+    from mcal_engine import errors, steering  # noqa: PLC0415
 
     pool, scores = pool_of(run), None if model is None else scores_of(model)
     mask = np.zeros(run.n, dtype=np.bool_)
     mask[list(machine)] = True
     try:
         before = load(run.state)
-        state, request = steering.reopen(before, pool, mask, scores, target_of(project))
-        state = steering.coming(state, images)
-    except InvalidConfigError as error:
+        state, request = steering.reopen(before, pool, mask, scores, target_of(project), images)
+    except errors.BudgetTooSmallError as error:
+        raise ScantBudgetError(str(error), error.least) from error
+    except errors.InvalidConfigError as error:
         raise RefusedError(str(error)) from error
-    except InvalidAnswerError as error:
+    except errors.InvalidAnswerError as error:
         raise TooLateError(str(error)) from error
     answer = answer_at_once(request, pool, {})
     if answer is None:

@@ -15,6 +15,16 @@ class InvalidConfigError(EngineError):
     code = "invalid_config"
 
 
+class BudgetTooSmallError(InvalidConfigError):
+    """A budget cannot lead to a promise that is worth its money; `least` dollars could."""
+
+    code = "budget_too_small"
+
+    def __init__(self, message: str, least: float) -> None:
+        super().__init__(message)
+        self.least = least
+
+
 class InvalidAnswerError(EngineError):
     """An answer does not belong to the request that the state waits for."""
 

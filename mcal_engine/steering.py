@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mcal_engine import auditing, race, requests, selection
+from mcal_engine import auditing, budgets, race, requests, selection
 from mcal_engine.errors import InvalidAnswerError
 from mcal_engine.requests import Step
 from mcal_engine.types import (
@@ -168,13 +168,19 @@ def grow(state: McalState, pool: Pool) -> Step:
     T is as dense among them and stays a random part of all that is left. Where no remainder or no
     T is left, T is drawn as for a new run.
     """
-    old, config = state.config.n, replace(state.config, n=state.coming)
-    new = np.arange(old, config.n, dtype=np.int64)
-    marks = selection.draw_grown(config, new, _mark_rate(state, pool) * len(new))
+    old, marks = state.config.n, _grown_marks(state, pool)
+    config = replace(state.config, n=state.coming)
     state = replace(state, config=config, stop_reason="", stop_votes=0, audit=None)
     return requests.labels(
         state, "topup", Purpose.TEST, buy=marks, mark=marks, name=f"label-test-from-{old}"
     )
+
+
+def _grown_marks(state: McalState, pool: Pool) -> IntArray:
+    """Return which of the waiting images are marked."""
+    new = np.arange(state.config.n, state.coming, dtype=np.int64)
+    config = replace(state.config, n=max(state.coming, state.config.n))
+    return selection.draw_grown(config, new, _mark_rate(state, pool) * len(new))
 
 
 def _mark_rate(state: McalState, pool: Pool) -> float:
@@ -189,27 +195,34 @@ def _mark_rate(state: McalState, pool: Pool) -> float:
 
 
 def reopen(
-    state: McalState, pool: Pool, machine: BoolArray, scores: Scores | None, target: Target
+    state: McalState,
+    pool: Pool,
+    machine: BoolArray,
+    scores: Scores | None,
+    target: Target,
+    images: int = 0,
 ) -> Step:
     """Open a run whose machine labels were chosen; they are withdrawn, what people gave is not.
 
     `machine` [N] are those labels, `scores` the certified model's (None where the machine labelled
-    nothing), `target` the one from now on. What people labelled at the end joins B together with
-    the test marks that lay among it: those above the threshold of the certificate, and those that
-    the audit's order has passed. So the marks that stay are a random part of what is open again.
+    nothing), `target` the one from now on; of `images` in all, those that are new join. What
+    people labelled at the end joins B together with the test marks that lay among it: those above
+    the threshold of the certificate, and those that the audit's order has passed. So the marks
+    that stay are a random part of what is open again.
 
     Raises `InvalidAnswerError` unless the end was reached and people's part of it is done, or has
-    not begun.
+    not begun, `BudgetTooSmallError` where the target's budget could only make the promise worse.
     """
     if state.phase not in {"residual", "finished"}:
         raise InvalidAnswerError("the run is still open")
     joins = _joining(state, pool, machine, scores)
     config = replace(state.config, target=target)
     validate(config)
-    kept = _kept_share(state, pool, machine)
+    kept, bound = _kept_share(state, pool, machine), _bound(state)
     state = replace(
         state,
         config=config,
+        coming=max(images, state.coming),
         records=tuple(_narrowed(record, kept) for record in state.records),
         plan=None,
         previous_plan=None,
@@ -220,9 +233,18 @@ def reopen(
         wish="",
         turns=state.turns + 1,
     )
+    opened = replace(pool, train=pool.train | np.isin(np.arange(len(pool.train)), joins))
+    marks = len(_grown_marks(state, opened)) if waits_for_images(state) else 0
+    budgets.check_reopening(state, opened, marks, bound)
     return requests.labels(
         state, "reopen", Purpose.TRAIN, buy=requests.NOTHING, train=joins, name="reopen"
     )
+
+
+def _bound(state: McalState) -> float:
+    """Return the share of wrong labels that the certificate leaves possible, 0 without one."""
+    found = state.certificate.get("bound")
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def _joining(state: McalState, pool: Pool, machine: BoolArray, scores: Scores | None) -> IntArray:

@@ -336,9 +336,9 @@ def _scant_budget(known: found.Known, said: dict[str, Any]) -> list[str]:
     if budget is None or said.get("total") is None or float(said["total"]) <= budget:
         return []
     text = _(
-        "Of the budget of %(budget)s there is %(left)s left. If that does not pay for a check of the "
-        "machine's labels, the new certificate states a larger error than this one: raise the "
-        "budget in the settings as soon as the project is open."
+        "Of the budget of %(budget)s there is %(left)s left. The less of it remains for a check of "
+        "the machine's labels, the larger is the error that the new certificate states; where it "
+        "could only be larger than now, the project is not opened. A larger budget can be given here."
     )
     left = max(float(budget) - float(said["spent"]), 0.0)
     return [text % {"budget": _money(known, float(budget)), "left": _money(known, left)}]

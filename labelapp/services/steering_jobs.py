@@ -9,6 +9,7 @@ either nothing done or the row of the history that carries the job's number.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +38,18 @@ Done = SteeringAction | Job
 # --- what the page asks for ---------------------------------------------------------------------
 
 
-def reopen(*, access: Access, version: int, epsilon: float | None = None) -> Done:
+def reopen(
+    *, access: Access, version: int, epsilon: float | None = None, budget: Decimal | None = None
+) -> Done:
     """Open a finished project again, at once or as a job. Raises like `steering_reopen.reopen`."""
     known, _run = ready(access, "reopen", version)
-    steering_reopen.check_epsilon(epsilon)
+    steering_reopen.check_terms(epsilon, budget)
     if _with_pool(known) <= AT_ONCE:
-        return steering_reopen.reopen(access=access, version=version, epsilon=epsilon)
-    return _later(access, "reopen", version=version, epsilon=epsilon)
+        return steering_reopen.reopen(
+            access=access, version=version, epsilon=epsilon, budget=budget
+        )
+    terms = {"epsilon": epsilon, "budget": None if budget is None else str(budget)}
+    return _later(access, "reopen", version=version, **terms)
 
 
 def merge(*, access: Access, source: int, into: int, version: int) -> Done:
@@ -136,6 +142,8 @@ def _is_done(job: Job) -> bool:
 
 def _reopen(job: Job, access: Access, tell: Callable[[float, str], None]) -> None:
     asked = {name: job.params[name] for name in ("version", "epsilon")}
+    if budget := job.params.get("budget"):
+        asked["budget"] = Decimal(budget)
     steering_reopen.reopen(access=access, job=job.pk, tell=tell, **asked)
 
 

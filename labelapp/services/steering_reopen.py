@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, F, Max
@@ -55,6 +56,7 @@ from labelapp.services.batches import CHUNK, chunks, images_of
 from labelapp.services.image_files import media_path, write_media
 from labelapp.services.leases import NO_LEASE, one_writer
 from labelapp.services.steering import mark_undone, moved, ready, write
+from labelapp.services.steering_terms import check_terms, plain, too_little
 
 COUNTED = ("train", "test", "audit", "residual", "ahead", "machine")
 
@@ -86,20 +88,26 @@ def reopen(
     access: Access,
     version: int,
     epsilon: float | None = None,
+    budget: Decimal | None = None,
     job: int = 0,
     tell: Tell = silent,
 ) -> SteeringAction:
-    """Open a finished project again, with another share of wrong labels if one is given.
+    """Open a finished project again, with another share of wrong labels or budget if one is given.
 
     Images that have come since join the run. `job` is kept with the action, `tell` hears how far
-    it is. Raises ForbiddenError, InvalidInputError, RunMovedError, ConflictError.
+    it is. Raises ForbiddenError, InvalidInputError (also for a budget that could only make the
+    promise worse), RunMovedError, ConflictError.
     """
     known, run = ready(access, "reopen", version, job=job)
-    check_epsilon(epsilon)
+    check_terms(epsilon, budget)
     said = found.consequence(known, "reopen")
-    old = run.project.epsilon
-    run.project.epsilon = old if epsilon is None else epsilon
-    before = _before(run) | {"epsilon": old}
+    old: dict[str, Any] = {"epsilon": run.project.epsilon, "budget": run.project.budget}
+    new: dict[str, Any] = {
+        "epsilon": old["epsilon"] if epsilon is None else epsilon,
+        "budget": old["budget"] if budget is None else budget,
+    }
+    run.project.epsilon, run.project.budget = new["epsilon"], new["budget"]
+    before = _before(run) | plain(old)
     tell(0.05, "Reading the machine's labels")
     gone = _withdrawn(run)
     tell(0.3, "Working out what is open again")
@@ -108,10 +116,10 @@ def reopen(
     tell(0.6, "Withdrawing the machine's labels")
     with one_writer():
         counts = _open(run, step, gone)
-        Project.objects.filter(pk=run.project_id).update(epsilon=run.project.epsilon)
+        Project.objects.filter(pk=run.project_id).update(**new)
         told = runs.carry_out(run, step)
         params = {
-            "epsilon": run.project.epsilon,
+            **plain(new),
             "withdrawn": gone.count,
             "file": file,
             "waiting_for": run.waiting_for,
@@ -124,13 +132,6 @@ def reopen(
         events.record(run.project_id, "run.steered", {"action": "reopen", "id": action.pk})
     access.project.refresh_from_db()
     return action
-
-
-def check_epsilon(epsilon: float | None) -> None:
-    """Raise InvalidInputError for a share of wrong labels that makes no sense."""
-    if epsilon is not None and not 0 < epsilon < 1:
-        text = _("The allowed error must lie between 0 % and 100 %, both excluded.")
-        raise InvalidInputError(text, epsilon=text)
 
 
 def withdraw(access: Access, run: Run, action: SteeringAction, tell: Tell = silent) -> None:
@@ -167,6 +168,9 @@ def _computed(run: Run, gone: Withdrawn) -> Step:
         return engine_steering.reopened(
             run, run.project, machine=machine, model=_model(run), images=images
         )
+    except engine_steering.ScantBudgetError as error:
+        text = too_little(error.least, run.project.currency)
+        raise InvalidInputError(text, budget=text) from error
     except (RefusedError, TooLateError) as error:
         text = _("The project cannot be opened again: %(error)s.")
         raise ConflictError(text % {"error": stored_words(str(error))}) from error
@@ -310,7 +314,9 @@ def undo(access: Access, run: Run, action: SteeringAction, tell: Tell = silent) 
         if certificate is not None:
             created = parse_datetime(certificate["created"]) or timezone.now()
             Certificate.objects.create(run=run, **certificate | {"created": created})
-        back = {"status": Project.Status.FINISHED, "epsilon": before["epsilon"]}
+        back: dict[str, Any] = {"status": Project.Status.FINISHED, "epsilon": before["epsilon"]}
+        if "budget" in before:  # actions of before budgets could be given here have none
+            back["budget"] = before["budget"] and Decimal(before["budget"])
         Project.objects.filter(pk=run.project_id).update(**back)
         counter = ProjectCounter.objects.filter(project_id=run.project_id)
         counter.update(**{name: F(name) - by for name, by in action.params["moved"].items()})

@@ -47,15 +47,17 @@ class Terms:
             wrong["currency"] = _("Choose one of %(currencies)s.") % {
                 "currencies": ", ".join(CURRENCIES)
             }
-        if self.budget is not None and not _is_budget(self.budget):
-            wrong["budget"] = _("A budget must lie above 0, up to %(most)s; or leave it empty.") % {
-                "most": number(MAX_BUDGET)
-            }
+        if message := budget_problem(self.budget):
+            wrong["budget"] = message
         return wrong
 
 
-def _is_budget(amount: Decimal) -> bool:
-    return amount.is_finite() and amount <= MAX_BUDGET and round(amount, 6) > 0
+def budget_problem(amount: Decimal | None) -> str:
+    """Say what is wrong with a budget; empty when it is one, or none."""
+    if amount is None or (amount.is_finite() and amount <= MAX_BUDGET and round(amount, 6) > 0):
+        return ""
+    text = _("A budget must lie above 0, up to %(most)s; or leave it empty.")
+    return text % {"most": number(MAX_BUDGET)}
 
 
 def _price_problem(price: Decimal, field: str) -> str:

@@ -81,11 +81,17 @@ class MethodsForm(forms.Form):
 
 
 class ReopenForm(forms.Form):
-    """The share of wrong labels from now on, as people write it."""
+    """The share of wrong labels from now on, and the budget in all, as people write them."""
 
     epsilon = forms.FloatField(
         label=gettext_lazy("Wrong labels allowed, at most"),
         widget=forms.NumberInput(attrs={"step": "any", "min": "0", "max": "100"}),
+    )
+    budget = forms.DecimalField(
+        required=False,
+        label=gettext_lazy("Budget in all, what is spent among it"),
+        help_text=gettext_lazy("Empty: as it was."),
+        widget=forms.NumberInput(attrs={"step": "any", "min": "0"}),
     )
 
 
@@ -120,13 +126,18 @@ def _page(
         "methods_form": methods or MethodsForm.of(access.project),
         "trains": training_facts(TrainingSettings.of(access.project.settings)),
         "trains_fixed": _(FIXED),
-        "reopen_form": reopen or ReopenForm(initial=percent),
+        "reopen_form": reopen or ReopenForm(initial=percent | _budget(access.project)),
         "history": history,
         "older": older,
         **_working(access),
     }
     bad = any(form is not None and form.errors for form in (methods, reopen))
     return render(request, "steering/page.html", context, status=400 if bad else 200)
+
+
+def _budget(project: Project) -> dict[str, str]:
+    """Return the budget as it stands in a field, where there is one."""
+    return {} if project.budget is None else {"budget": f"{project.budget.normalize():f}"}
 
 
 def _working(access: Access) -> dict[str, Any]:
@@ -217,9 +228,11 @@ def steer_reopen(request: HttpRequest, access: Access) -> HttpResponse:
     form = ReopenForm(request.POST)
     if not form.is_valid():
         return _page(request, access, reopen=form)
-    epsilon = form.cleaned_data["epsilon"] / 100
+    epsilon, budget = form.cleaned_data["epsilon"] / 100, form.cleaned_data["budget"]
     try:
-        done = steering_jobs.reopen(access=access, version=_version(request), epsilon=epsilon)
+        done = steering_jobs.reopen(
+            access=access, version=_version(request), epsilon=epsilon, budget=budget
+        )
     except AppError as error:
         return _refused(request, access, error, reopen=form)
     if not isinstance(done, Job):

@@ -10,6 +10,7 @@ UNDRAWN = {
     "test_ahead",
     "test_audit_simulated",
     "test_budget",
+    "test_budget_reopened",
     "test_ensembles",
     "test_options",
     "test_reopened_promise",

@@ -9,7 +9,8 @@ import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
-from labelapp.models import AuditLog, Job, Membership, Run, SteeringAction, User
+from labelapp import engine_steering
+from labelapp.models import AuditLog, Job, Membership, Project, Run, SteeringAction, User
 from labelapp.rights import RIGHTS, Right
 from labelapp.selectors import steering_words
 from tests.app import dashboard_data
@@ -123,6 +124,30 @@ def test_opened_again_with_little_budget_left_it_warns(project):
     assert steering_words._scant_budget(known, said) == []
     project.budget = Decimal(6)
     assert "$6.00 there is $0.03 left" in steering_words._scant_budget(known, said)[0]
+
+
+def test_a_budget_that_could_only_make_it_worse_is_refused_beside_its_field(
+    boss, page, project, going, monkeypatch
+):
+    Run.objects.update(finished=project.created, state={"state": {"phase": "finished"}})
+    Project.objects.update(budget=6)
+    asked = []
+
+    def scant(_run, changed, **_more):
+        asked.append(changed.budget)
+        raise engine_steering.ScantBudgetError("too little", 7.4031)
+
+    monkeypatch.setattr(engine_steering, "reopened", scant)
+    assert 'name="budget" value="6"' in boss.get(page).content.decode()
+    sent = {"epsilon": "5", "budget": "6.5", "version": str(going.version)}
+    answer = boss.post(url("steer_reopen", project), sent)
+    assert answer.status_code == 400
+    assert "bring the sum to $7.41 at least" in answer.content.decode()
+    assert asked == [Decimal("6.5")]
+    assert Project.objects.get(pk=project.pk).budget == 6
+    assert not SteeringAction.objects.exists()
+    sent["budget"] = "-1"
+    assert b"A budget must lie above 0" in boss.post(url("steer_reopen", project), sent).content
 
 
 def test_the_methods_form_complains_beside_its_fields(boss, project, going):
