@@ -6,7 +6,8 @@ of a batch the run is stopped; it has a budget, and a second network races. A li
 a real team would have (names, gold, a reviewer's sample, a search for likely errors, a webhook),
 and every page of `PAGES` is taken light, dark and on a phone, as WebP of at most 150 KB.
 
-`--data FOLDER` keeps the folder and uses it again; a run that was broken off goes on. `--every`
+`--data FOLDER` keeps the folder and uses it again; a run that was broken off goes on. `--only` with
+names of `PAGES` takes these pages alone. `--every`
 takes pictures of all pages, light and dark, 390 and 1440 pixels wide, whole, as PNG into
 screenshots/ (to look at, not to commit).
 """
@@ -23,8 +24,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,8 +66,8 @@ PAGES = {
 }
 """What is taken: name of the file, and address below the project (or of the site)."""
 
-PARTS = {"budget": ".dash-budget", "candidates": "#steer-methods", "new-project": ".advanced"}
-"""Of these the part that is shown: unfolded, at the top of the picture."""
+PARTS = {"budget": ".dash-budget", "candidates": "#id_arch", "new-project": ".advanced"}
+"""Of these the part that is shown, at the top of the picture, with all around it unfolded."""
 
 SITE_PAGES = ["/", "/projects/new/", "/people/", "/me/", "/me/settings/", "/me/notifications/"]
 SITE_PAGES += ["/me/tokens/", "/api/v1/docs/"]
@@ -259,8 +261,8 @@ def show(page: Page, part: str) -> None:
     page.evaluate(
         """(part) => {
           const shown = document.querySelector(part);
-          if (shown.matches("details")) shown.open = true;
-          for (const one of shown.querySelectorAll("details")) one.open = true;
+          for (let one = shown; one; one = one.parentElement)
+            if (one.matches("details")) one.open = true;
           shown.scrollIntoView();
           scrollBy(0, -64); // below the bar that stays
         }""",
@@ -293,13 +295,13 @@ def small(picture: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def take_set(browser: Browser, one: Product, out: Path) -> None:
-    """Take the pages of the README's set in each look."""
+def take_set(browser: Browser, one: Product, out: Path, only: Collection[str] = ()) -> None:
+    """Take the pages of the README's set, or `only` these, in each look."""
     out.mkdir(parents=True, exist_ok=True)
     for name, look in LOOKS.items():
         with signed_in(browser, one, look) as page:
             for place, address in PAGES.items():
-                if visit(page, one, address):
+                if (not only or place in only) and visit(page, one, address):
                     if place in PARTS:
                         show(page, PARTS[place])
                     (out / f"{place}-{name}.webp").write_bytes(small(page.screenshot()))
@@ -329,8 +331,10 @@ def main() -> None:
     parser.add_argument("--every", action="store_true", help="all pages whole, into screenshots/")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--port", type=int, default=8123)
+    parser.add_argument("--only", nargs="+", choices=PAGES, default=[], help="these pages alone")
     options = parser.parse_args()
-    take: Callable[[Browser, Product, Path], None] = take_every if options.every else take_set
+    some = partial(take_set, only=options.only)
+    take: Callable[[Browser, Product, Path], None] = take_every if options.every else some
     out = options.out or (ROOT / "screenshots" if options.every else OUT)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.data or Path(temporary) / "var").resolve()
