@@ -28,6 +28,7 @@ from labelapp.services import steering, steering_classes, steering_jobs
 from labelapp.services.training_settings import TrainingSettings
 from labelapp.web.base import project_page
 from labelapp.web.candidate_field import CandidateField, RivalsField
+from labelapp.web.project_forms import NEXT_HELP, SURE_HELP
 from labelapp.web.training_fields import FIXED, setting_field, training_facts
 
 
@@ -44,10 +45,13 @@ class MethodsForm(forms.Form):
         label=gettext_lazy("What races with it"),
     )
     acquisition = forms.ChoiceField(
-        label=gettext_lazy("What people label next"), choices=lambda: _options(choices.ACQUISITIONS)
+        label=gettext_lazy("What people label next"),
+        help_text=NEXT_HELP,
+        choices=lambda: _options(choices.ACQUISITIONS),
     )
     certainty = forms.ChoiceField(
         label=gettext_lazy("What the machine is sure of"),
+        help_text=SURE_HELP,
         choices=lambda: _options(choices.CERTAINTIES),
     )
     max_rounds = forms.IntegerField(
