@@ -56,7 +56,9 @@ def _about_counts(config: RunConfig) -> list[tuple[bool, str]]:
 
 def _is_count(value: object, least: int) -> bool:
     """Tell whether it is a whole number of at least `least`; NaN, 2.5 and True are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        return False
+    return int(value) >= least
 
 
 def _about_target(config: RunConfig) -> list[tuple[bool, str]]:
