@@ -44,9 +44,9 @@ def _choice(
 
 NEXT_HELP = _(
     "Which images people are asked for after each training. Margin is the best start: where this was "
-    "measured, none was clearly cheaper. k-center and informativeness compare images with each "
-    "other, which takes more computing each round; the two that ask ensembles need two members or "
-    "more of every network."
+    "measured, none was clearly cheaper, and k-center cost a fifth more. k-center and "
+    "informativeness compare images with each other, which takes more computing each round; the two "
+    "that ask ensembles need two members or more of every network."
 )
 SURE_HELP = _("The order in which it may label. Margin is the usual; none costs more.")
 _ADVANCED = ("acquisition", "certainty", "arch", "rivals", "curve_model", "cost_model")
