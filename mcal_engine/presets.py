@@ -23,6 +23,10 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "usual": Preset("1 % of the images first, batches by the plan, each network's own recipe"),
+    "fewest_labels": Preset(
+        "the small network against itself with consistency training: fewer labels, longer trainings",
+        archs=("cnn_small", "cnn_small+semi"),
+    ),
     "budget_annotator": Preset(
         "Gikunda's values: 10,000 labels first, 1,000 per round, 15 epochs, batch 32, rate 0.05",
         archs=(
@@ -39,7 +43,8 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 """Name -> preset. "Deep Active Learning with Budget Annotation", Sec. IV-A, names no ResNet's depth
-and trains all with fine-tuned ImageNet weights (IV-B)."""
+and trains all with fine-tuned ImageNet weights (IV-B). `fewest_labels` is what whole runs found
+cheapest (docs/benchmarks.md)."""
 
 
 def preset(name: str) -> Preset:

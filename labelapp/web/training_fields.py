@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PRESET_WORDS: dict[str, str] = {
     "usual": gettext_noop("Usual values: they depend on the network and the images"),
+    "fewest_labels": gettext_noop(
+        "Fewest labels: races a training that learns from unlabelled images too, and takes longer"
+    ),
     "budget_annotator": gettext_noop(
         "Budget annotator: the values of Gikunda's paper, five pre-trained networks"
     ),

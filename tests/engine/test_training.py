@@ -101,6 +101,13 @@ def test_the_papers_preset_has_the_papers_values():
     mcal.start(found)
 
 
+def test_the_preset_of_the_fewest_labels_races_consistency_training():
+    found = made("--preset", "fewest_labels")
+    assert found.archs == ("cnn_small", "cnn_small+semi")
+    assert (found.first, found.fixed_delta, found.training) == (None, None, {})
+    mcal.start(found)
+
+
 def test_what_is_said_wins_over_the_preset():
     found = made(
         *("--preset", "budget_annotator", "--first", "500", "--fixed-delta", "50", "--epochs", "3"),

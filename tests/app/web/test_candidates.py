@@ -161,6 +161,9 @@ def test_a_preset_fills_the_form_and_saves_nothing(owner):
     usual = owner.post(NEW, sent | {"preset": "usual", "epochs": "9"}).text
     assert 'value="9"' not in usual
     assert preset_values("budget_annotator")["min_steps"] == 1
+    assert preset_values("fewest_labels")["rivals"] == ["cnn_small+semi"]
+    unlabelled = owner.post(NEW, sent | {"preset": "fewest_labels"}).text
+    assert "Images without a label train along" in unlabelled
 
 
 def test_the_sentence_is_told_while_somebody_chooses(owner, client):
