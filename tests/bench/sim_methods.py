@@ -242,7 +242,30 @@ def table(found: Iterable[dict[str, Any]]) -> str:
         cell = one["cell"]
         methods = groups.setdefault((cell["data"], cell["limit"]), {})
         methods.setdefault(cell["method"], {})[cell["seed"]] = one["result"]
-    return "\n".join(_one_table(*key, methods) for key, methods in sorted(groups.items()))
+    tables = [_one_table(*key, methods) for key, methods in sorted(groups.items())]
+    return "\n".join([*tables, together(list(groups.values()))])
+
+
+def together(groups: list[Methods]) -> str:
+    """Return the table of all pairs, whatever their data set: total cost against the margin's."""
+    lines = ["all of these\n", "| method | pairs | cost against margin, % (95 %) | cheaper in |"]
+    lines.append("|---" * 4 + "|")
+    for name in METHODS:
+        pairs = [(one.get(name, {}), one.get(BASE, {})) for one in groups]
+        ratios = [100 * (a - b) / b for mine, base in pairs for a, b in totals(mine, base)]
+        if name == BASE or not ratios:
+            continue
+        below = sum(ratio < 0 for ratio in ratios)
+        lines.append(f"| {name} | {len(ratios)} | {with_interval(ratios, 1)} | {below} |")
+    return "\n".join(lines) + "\n"
+
+
+def totals(
+    by_seed: dict[int, dict[str, Any]], base: dict[int, dict[str, Any]]
+) -> list[tuple[float, float]]:
+    """Return the total costs of the seeds that both have."""
+    both = sorted(set(by_seed) & set(base))
+    return [(by_seed[one]["cost"]["total"], base[one]["cost"]["total"]) for one in both]
 
 
 def _one_table(data: str, limit: int, methods: Methods) -> str:
@@ -281,14 +304,17 @@ def spread(values: list[float], digits: int) -> str:
 
 def less(by_seed: dict[int, dict[str, Any]], base: dict[int, dict[str, Any]]) -> str:
     """Return how much more the same seeds cost than those of `base`, with Student's interval."""
-    pairs = sorted(set(by_seed) & set(base))
-    if not pairs:
-        return ""
-    found = interval([by_seed[one]["cost"]["total"] - base[one]["cost"]["total"] for one in pairs])
-    middle = f"{found['mean']:+,.2f}"
-    if len(pairs) == 1:
+    differences = [mine - other for mine, other in totals(by_seed, base)]
+    return with_interval(differences, 2) if differences else ""
+
+
+def with_interval(values: list[float], digits: int) -> str:
+    """Return "+mean (low to high)" with Student's 95 % interval; one value has none."""
+    found = interval(values)
+    middle = f"{found['mean']:+,.{digits}f}"
+    if len(values) == 1:
         return middle
-    return f"{middle} ({found['low']:+,.2f} to {found['high']:+,.2f})"
+    return f"{middle} ({found['low']:+,.{digits}f} to {found['high']:+,.{digits}f})"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -51,12 +51,13 @@ def test_the_table_has_a_row_for_each_method_in_the_order_of_the_grid():
     cells = [cell("mutual_5", 0, 90, 0.5), cell("margin", 0, 100, 0.4), cell("margin", 1, 120, 0.2)]
     lines = table(cells).splitlines()
     assert lines[0] == "fashion_mnist, 5,000 images, epsilon 5%"
-    assert [line.split(" | ")[0] for line in lines[4:]] == ["| margin", "| mutual_5"]
+    assert [line.split(" | ")[0] for line in lines[4:6]] == ["| margin", "| mutual_5"]
     assert (
         "| 2 | 110.00 (100.00 to 120.00) |  | 1.00 (1.00 to 1.00) | 70.0 (60.0 to 80.0)" in lines[4]
     )
     assert "| 1 | 90.00 | -10.00 | 1.00 | 50.0 | 50.0 | 2.00 | 2.0 |" in lines[5]
-    assert {line.count("|") for line in lines[2:]} == {10}
+    assert {line.count("|") for line in lines[2:6]} == {10}
+    assert lines[-1] == "| mutual_5 | 1 | -10.0 | 1 |"
 
 
 def test_differences_are_those_of_the_same_seeds_with_students_interval():
@@ -66,6 +67,16 @@ def test_differences_are_those_of_the_same_seeds_with_students_interval():
     line = table(cells).splitlines()[5]
     assert f"| -2.00 ({-2 - half:+.2f} to {-2 + half:+.2f}) |" in line
     assert "|  |" in table([cell("entropy", 0, 99, 0.4)]).splitlines()[4]  # nothing to compare
+
+
+def test_pairs_of_all_sets_stand_together_as_shares_of_the_margins_cost():
+    cells = [cell("margin", 0, 100, 0.4), cell("semi", 0, 90, 0.4)]
+    cells += [cell("margin", 1, 200, 0.4), cell("semi", 1, 160, 0.4)]
+    for one in cells[2:]:
+        one["cell"]["data"] = "cifar10_jpeg"
+    half = 12.706204736 * 5  # shares of -10 and -20 %: a standard error of 5
+    row = f"| semi | 2 | -15.0 ({-15 - half:+.1f} to {-15 + half:+.1f}) | 2 |"
+    assert table(cells).splitlines()[-1] == row
 
 
 def test_a_mean_of_several_seeds_shows_their_range():
