@@ -7,6 +7,7 @@ number of images stays the same, never backed up. Memory stays constant: rows go
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +75,11 @@ def pool_folder(project: Project) -> Path:
 def _pack(project: Project, n: int, path: Path, report: Report) -> None:
     """Write the array under a temporary name and rename it when it is whole.
 
-    By plain writes: on a full disk they raise OSError, where a mapped file kills the process.
+    By plain writes: on a full disk they raise OSError, where a mapped file kills the process. The
+    temporary name is this call's own: a search that ends drops its file, not that of the training
+    which opened the project again.
     """
-    temporary = path.with_suffix(".part")
+    temporary = path.with_name(f"{path.stem}-{uuid.uuid4().hex}.part")
     try:
         with temporary.open("wb") as out:
             _write(project, n, out, report)

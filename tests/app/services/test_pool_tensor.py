@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,37 @@ def test_an_interrupted_packing_leaves_no_array(project, add):
         packed(project, report=stop)
     assert list(pool_tensor.pool_folder(project).glob("*.npy")) == []
     assert packed(project).shape == (1, 28, 28, 1)
+
+
+def test_a_packing_that_ends_leaves_the_file_of_another_one_alone(tmp_path, monkeypatch):
+    """A search that packs, when its project is opened again and a training packs as well."""
+    path, opened, begun = tmp_path / "1.npy", threading.Event(), threading.Event()
+
+    def stop(share: float) -> None:
+        opened.set()
+        begun.wait(10)
+        raise KeyboardInterrupt
+
+    def search() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            pool_tensor._pack(None, 1, path, stop)
+
+    other = threading.Thread(target=search)
+
+    def ended(share: float) -> None:
+        begun.set()
+        other.join(10)
+
+    def write(_project, _n, out, report) -> None:
+        out.write(b"whole")
+        report(1.0)
+
+    monkeypatch.setattr(pool_tensor, "_write", write)
+    other.start()
+    assert opened.wait(10)
+    pool_tensor._pack(None, 1, path, ended)
+    assert [one.name for one in tmp_path.iterdir()] == ["1.npy"]
+    assert path.read_bytes() == b"whole"
 
 
 def test_it_can_be_stopped_while_it_looks_for_colours(project, add, monkeypatch):
