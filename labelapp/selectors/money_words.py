@@ -85,9 +85,12 @@ def share(value: float, digits: int = 1) -> str:
 def chosen_share(value: float) -> str:
     """Return a share that somebody set as a percentage, as it was set: "5 %", "97.5 %".
 
-    Two decimals at most.
+    Two decimals at most, but none and all are said of nothing else: "0.001 %", "99.995 %".
     """
-    decimals = len(f"{value * 100:.2f}".partition(".")[2].rstrip("0"))
+    text = f"{value * 100:.2f}"
+    if 0 < value < 1 and text in {"0.00", "100.00"}:
+        text = f"{value * 100:.6f}"
+    decimals = len(text.partition(".")[2].rstrip("0"))
     return f"{number(value * 100, decimals)}{NBSP}%"
 
 

@@ -29,7 +29,7 @@ def plain(terms: dict[str, Any]) -> dict[str, Any]:
 
 def too_little(least: float, currency: str) -> str:
     """Say what budget opening again takes at least, to the cent above; `least` is in `currency`."""
-    cents = Decimal(f"{least:.6f}").quantize(Decimal("0.01"), ROUND_CEILING)
+    cents = Decimal(f"{least - 1e-9:.9f}").quantize(Decimal("0.01"), ROUND_CEILING)
     text = _(
         "With this budget the new promise could only be worse than the one there is: the next "
         "training and a check of the machine's labels bring the sum to %(least)s at least. Give a "

@@ -69,6 +69,11 @@ def test_a_share_that_was_set_is_written_as_it_was_set(value, text):
     assert chosen_share(value) == f"{text}\u00a0%"
 
 
+@pytest.mark.parametrize(("value", "text"), [(0.99996, "99.996"), (1e-5, "0.001"), (1, "100")])
+def test_a_confidence_that_is_not_whole_never_reads_100_percent(value, text):
+    assert chosen_share(value) == f"{text}\u00a0%"
+
+
 def test_a_bound_is_rounded_up():
     assert upper_share(0.04461) == "4.47\u00a0%"
     assert upper_share(0.05) == "5.00\u00a0%"
