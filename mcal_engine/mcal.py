@@ -65,7 +65,7 @@ from mcal_engine.types import (
     Trained,
     TrainRequest,
 )
-from mcal_engine.validation import check_budget, check_pool, check_trained, validate
+from mcal_engine.validation import check_pool, check_start, check_trained
 
 __all__ = ["advance", "change", "start"]
 
@@ -74,8 +74,7 @@ __all__ = ["advance", "change", "start"]
 
 def start(config: RunConfig) -> Step:
     """Begin a run: ask for the labels of the random test marks. Raises `InvalidConfigError`."""
-    validate(config)
-    check_budget(config)
+    check_start(config)
     state = McalState(config=config, waiting_for="", phase="", live=race.starters(config))
     marks = selection.draw_test(config)
     return requests.labels(state, "test", Purpose.TEST, buy=marks, mark=marks)

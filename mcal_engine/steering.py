@@ -29,7 +29,7 @@ from mcal_engine.types import (
     Scores,
     Target,
 )
-from mcal_engine.validation import validate
+from mcal_engine.validation import check_delta, validate
 
 STOP, AUDIT, BY_HAND = "stop", "audit", "by_hand"
 WISHES = (STOP, AUDIT, BY_HAND)
@@ -67,6 +67,8 @@ def reconfigure(state: McalState, **methods: Any) -> McalState:
         raise InvalidAnswerError("the model is frozen: its audit or the end is going on")
     config = replace(state.config, **methods)
     validate(config)
+    if config.fixed_delta != state.config.fixed_delta:
+        check_delta(config)
     added = tuple(a for a in race.starters(config) if a not in state.config.archs)
     entering = (*(a for a in state.entering if a in config.archs), *added)
     return replace(state, config=config, entering=entering, stop_votes=0)
@@ -212,6 +214,7 @@ def reopen(
 
     Raises `InvalidAnswerError` unless the end was reached and people's part of it is done, or has
     not begun, `BudgetTooSmallError` where the target's budget could only make the promise worse.
+    A run whose rest is still to be labelled has nothing to lose: its wish to stop is taken back.
     """
     if state.phase not in {"residual", "finished"}:
         raise InvalidAnswerError("the run is still open")
@@ -235,7 +238,8 @@ def reopen(
     )
     opened = replace(pool, train=pool.train | np.isin(np.arange(len(pool.train)), joins))
     marks = len(_grown_marks(state, opened)) if waits_for_images(state) else 0
-    budgets.check_reopening(state, opened, marks, bound)
+    if state.phase == "finished":
+        budgets.check_reopening(state, opened, marks, bound)
     return requests.labels(
         state, "reopen", Purpose.TRAIN, buy=requests.NOTHING, train=joins, name="reopen"
     )

@@ -19,6 +19,7 @@ from mcal_engine.types import (
 )
 
 ROUNDING = 1e-9  # of sums in floats
+WHOLE = "must be a whole number"
 
 
 def validate(config: RunConfig) -> None:
@@ -31,7 +32,7 @@ def validate(config: RunConfig) -> None:
 
 
 def _about_counts(config: RunConfig) -> list[tuple[bool, str]]:
-    delta, whole = config.fixed_delta, "must be a whole number"
+    delta, whole = config.fixed_delta, WHOLE
     return [
         (not _is_count(config.n, 0), f"n {whole} of images, not {config.n}"),
         (
@@ -47,11 +48,28 @@ def _about_counts(config: RunConfig) -> list[tuple[bool, str]]:
             config.first is not None and not _is_count(config.first, 1),
             f"first {whole}: at least one first label is needed, not {config.first}",
         ),
-        (
-            delta is not None and not (_is_count(delta, 1) and delta <= config.n),
-            f"fixed_delta {whole} from 1 to the {config.n} images, not {delta}",
-        ),
+        (delta is not None and not _is_count(delta, 1), _wrong_delta(config)),
     ]
+
+
+def check_start(config: RunConfig) -> None:
+    """Raise `InvalidConfigError` if no run can begin with these settings."""
+    validate(config)
+    check_delta(config)
+    check_budget(config)
+
+
+def check_delta(config: RunConfig) -> None:
+    """Raise `InvalidConfigError` for rounds of more labels than there are images.
+
+    Where they are chosen only: older runs may have them, and go on.
+    """
+    if config.fixed_delta is not None and config.fixed_delta > config.n:
+        raise InvalidConfigError(_wrong_delta(config))
+
+
+def _wrong_delta(config: RunConfig) -> str:
+    return f"fixed_delta {WHOLE} from 1 to the {config.n} images, not {config.fixed_delta}"
 
 
 def _is_count(value: object, least: int) -> bool:

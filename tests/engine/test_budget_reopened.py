@@ -21,12 +21,17 @@ N, BUDGET, PRICE = 500, 6.0, 0.04
 @cache
 def finished(certificate=CertificateKind.AUDIT):
     """Return (state, driver) of a run whose budget chose its end."""
+    state, request, driver = begun(certificate)
+    state, _ = to_the_end(state, request, driver)
+    return state, driver
+
+
+def begun(certificate=CertificateKind.AUDIT):
     target = Target(0.05, certificate=certificate, budget=BUDGET)
     made = RunConfig(N, 5, Prices(PRICE, 3.6), target, arch="a", max_rounds=6)
     labels = np.random.default_rng(0).integers(0, 5, N)
     driver = simulate.Driver(made, simulate.Oracle(labels), SyntheticLearner(labels, 5))
-    state, _ = to_the_end(*mcal.start(made), driver)
-    return state, driver
+    return (*mcal.start(made), driver)
 
 
 def to_the_end(state, request, driver):
@@ -130,6 +135,22 @@ def test_new_images_cost_their_share_of_the_test_marks():
     assert more == pytest.approx(budgets.least_to_reopen(again, pool, 0, 1.0) + 30 * PRICE)
     with pytest.raises(BudgetTooSmallError):
         steering.reopen(state, pool, machine, view, state.config.target, N + 300)
+
+
+def test_a_wish_is_taken_back_whatever_the_budget_still_pays_for():
+    """Nobody has begun to label the rest: the run goes on as if it had not been asked."""
+    state, request, driver = begun()
+    while not state.records:
+        state, request = mcal.advance(state, driver.answer(request))
+    state, request = mcal.advance(steering.wish(state, steering.BY_HAND), driver.answer(request))
+    assert request.purpose is Purpose.RESIDUAL
+    spent_now = driver.oracle.paid() * PRICE + state.spent_compute
+    target = replace(state.config.target, budget=spent_now + 10 * PRICE)
+    args = (driver.pool(), driver.machine, None, target)
+    again, _ = steering.reopen(state, *args)
+    assert (again.wish, again.phase) == ("", "reopen")
+    with pytest.raises(BudgetTooSmallError):
+        steering.reopen(replace(state, phase="finished"), *args)
 
 
 def test_without_a_budget_a_run_opens_as_ever():
