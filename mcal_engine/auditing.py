@@ -64,7 +64,7 @@ def begin(
         forecasts=planner.present_rates(look.now, _sizes(left, cuts)).mean(axis=0).tolist(),
         planned=planned,
     )
-    return replace(frozen, wanted=wanted)
+    return replace(frozen, wanted=wanted, forced=present.forced)
 
 
 def _open(pool: Pool) -> NDArray[np.bool_]:
@@ -187,9 +187,11 @@ def _most_asked(state: McalState) -> float:
 
 
 def _is_forced(state: McalState) -> bool:
-    """Tell whether the budget chose the set: then it stands alone."""
+    """Tell whether the budget chose the set: then it stands alone, and is delivered whole."""
     assert state.audit is not None
-    return state.config.target.budget is not None and len(state.audit.cuts) == 1
+    if state.audit.forced is None:
+        return state.config.target.budget is not None and len(state.audit.cuts) == 1
+    return state.audit.forced
 
 
 def _order(state: McalState, pool: Pool, scores: Scores) -> IntArray:
@@ -294,7 +296,8 @@ def estimated(
     if present.forced:
         found = guarantees.forced_candidates(pool, scores, state.config, present.wanted)
         walk = guarantees.forced_walk(found, target, live)
-    promise = guarantees.certificate(found, walk, target, scores.model, state.config.seed, live)
+    about = (scores.model, state.config.seed, live)
+    promise = guarantees.certificate(found, walk, target, *about, forced=present.forced)
     if walk.accepted is None:
         return np.empty(0, dtype=np.int64), scores, promise, pool
     cut = found.thresholds[walk.accepted]

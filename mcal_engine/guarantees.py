@@ -363,6 +363,8 @@ def certificate(
     model: str,
     seed: int,
     configurations: int = 1,
+    *,
+    forced: bool = False,
 ) -> dict[str, object]:
     """Return everything needed to recompute the promise, ready for JSON.
 
@@ -389,7 +391,7 @@ def certificate(
         "bounds": list(result.bounds),
         "allowances": list(result.allowances),
         "start": result.start,
-        "forced": len(candidates.sizes) == 1,
+        "forced": forced,
         "accepted": accepted,
         "theta": None if accepted is None else candidates.thetas[accepted],
         "threshold": None if accepted is None else candidates.thresholds[accepted],

@@ -206,3 +206,25 @@ def test_an_audit_that_certified_what_it_was_after_is_not_tried_again(ran):
     audit = replace(state.audit, sizes=sizes, wanted=2000, attempt=1, ended=auditing.DEARER)
     for passed, again in [((True, True, False), False), ((True, False, False), True)]:
         assert auditing.try_again(replace(state, audit=replace(audit, passed=passed))) == again
+
+
+def test_one_set_that_meets_the_target_is_certified_though_there_is_a_budget(monkeypatch):
+    """Only a set that the budget chose is delivered whatever its audit finds."""
+    monkeypatch.setattr(auditing.audit, "frame", lambda *given: np.array([given[3]]))
+    rich = replace(SETTINGS, target=replace(AUDIT, budget=10_000.0))
+    driver, steps, _ = drive(rich)
+    first = audits(steps)[0][0]
+    assert (len(first.audit.cuts), first.audit.forced) == (1, False)
+    asked = next(r for _, r in steps if isinstance(r, MachineLabelRequest))
+    assert asked.certificate["promise"] == "certified"
+    assert asked.certificate["wrong_at_most"] <= 0.05 * 6000
+
+
+def test_states_of_before_keep_the_sets_that_their_budget_chose(ran):
+    _, steps, _ = ran
+    state = audits(steps)[0][0]
+    poor = replace(state.config, target=replace(AUDIT, budget=100.0))
+    one = replace(state.audit, cuts=state.audit.cuts[:1], forced=None)
+    assert auditing.is_forced(replace(state, config=poor, audit=one))
+    assert not auditing.is_forced(replace(state, audit=one))
+    assert not auditing.is_forced(replace(state, config=poor, audit=replace(one, forced=False)))

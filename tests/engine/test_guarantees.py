@@ -320,7 +320,7 @@ def test_a_budgets_set_is_taken_whatever_its_error():
         == guarantees.wrong_upper_bound(1700 + found.tests[0], found.tests[0], wrong, 0.025) - wrong
     )
     assert walk.wrong > walk.allowances[0]
-    assert guarantees.certificate(found, walk, settings.target, "hash", 7)["forced"]
+    assert guarantees.certificate(found, walk, settings.target, "hash", 7, forced=True)["forced"]
 
 
 def test_a_budget_that_leaves_nothing_to_the_machine_takes_nothing():
