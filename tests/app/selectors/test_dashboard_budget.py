@@ -12,7 +12,7 @@ from labelapp import engine_what_if
 from labelapp.models import Certificate, Project, ProjectCounter, Run
 from labelapp.selectors import what_if
 from labelapp.selectors.dashboard import overview
-from labelapp.selectors.money_words import money, share
+from labelapp.selectors.money_words import money, upper_share
 from mcal_engine import state_io
 from tests.app import dashboard_data as data
 from tests.app import what_if_data
@@ -146,7 +146,7 @@ def test_in_the_end_it_says_what_was_delivered(project, bound, tone, words):
     found = card(project)
     assert (found["tone"], found["parts"]) == (tone, [])
     assert words in found["verdict"]
-    assert share(bound) in found["verdict"]
+    assert upper_share(bound) in found["verdict"]
     machine = ProjectCounter.objects.get(project=project).machine
     assert f"{machine:,}" in found["verdict"]
     promise(project, 10, "audit")

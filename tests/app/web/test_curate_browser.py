@@ -22,10 +22,10 @@ def looks_right(page: Page) -> None:
     page.evaluate(AXE)
     page.set_viewport_size(PHONE)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.emulate_media(color_scheme="dark")
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     assert page.evaluate(RUN_AXE, TAGS) == []
     page.set_viewport_size(WIDE)
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
     assert page.evaluate(RUN_AXE, TAGS) == []
 
 

@@ -29,7 +29,9 @@ def test_a_slider_by_the_keyboard_then_apply(visit, site):
     for _press in range(20):
         page.keyboard.press("ArrowRight")
     expect(slider).to_have_attribute("aria-valuetext", "7 %")
-    expect(page.locator("#what-if-said")).to_contain_text("Wrong labels: 7.00\u00a0% of all (at most")
+    expect(page.locator("#what-if-said")).to_contain_text(
+        "Wrong labels: 7.00\u00a0% of all (at most"
+    )
     until(page, lambda: figure.inner_text() != before)
     expect(page.locator("[data-chart] canvas")).to_be_visible()
     assert page.url.endswith("?epsilon=7")
