@@ -25,6 +25,7 @@ from labelapp.selectors.projects import Access
 from labelapp.selectors.steering_reasons import OBSTACLES
 from labelapp.services import steering_classes, steering_reopen, steering_undo
 from labelapp.services.steering import ready
+from labelapp.services.steering_terms import check_terms
 
 if TYPE_CHECKING:
     from labelapp.queue import JobControl
@@ -43,7 +44,7 @@ def reopen(
 ) -> Done:
     """Open a finished project again, at once or as a job. Raises like `steering_reopen.reopen`."""
     known, _run = ready(access, "reopen", version)
-    steering_reopen.check_terms(epsilon, budget)
+    check_terms(epsilon, budget)
     if _with_pool(known) <= AT_ONCE:
         return steering_reopen.reopen(
             access=access, version=version, epsilon=epsilon, budget=budget
