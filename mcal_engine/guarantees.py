@@ -370,8 +370,7 @@ def certificate(
 
     `forced`: the budget chose the one set there is, and its bound may exceed its allowance.
     """
-    bounded = target.criterion is Criterion.OVERALL
-    accepted = result.accepted
+    bounded, accepted = target.criterion is Criterion.OVERALL, result.accepted
     return {
         "kind": CertificateKind.TEST_SET.value,
         "promise": "estimated with a margin" if bounded else "estimate without a margin",

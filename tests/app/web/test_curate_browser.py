@@ -91,6 +91,7 @@ def its_images_by_the_keyboard(page: Page) -> None:
     expect(page.locator(".pic")).to_have_count(60)
     expect(page.locator(".curate-pages")).to_contain_text("1 to 60 of 80")
     expect(page.locator(".pic").first).to_contain_text("stage 1")
+    page.wait_for_load_state()  # what hears keys is there
     page.keyboard.press("ArrowDown")  # to the first image
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
