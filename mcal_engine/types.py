@@ -320,9 +320,7 @@ class Audit:
     passed: tuple[bool, ...] = ()
     ended: str = ""  # why this attempt certifies nothing more
     n: int = 0  # N without the images excluded at the freeze; 0 in states of before it was kept
-    forced: bool | None = (
-        None  # whether the budget chose S_J*; None in states of before it was kept
-    )
+    forced: bool | None = None  # whether the budget chose S_J*; None in states of before
 
 
 @dataclass(frozen=True)

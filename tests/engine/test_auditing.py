@@ -212,7 +212,7 @@ def test_one_set_that_meets_the_target_is_certified_though_there_is_a_budget(mon
     """Only a set that the budget chose is delivered whatever its audit finds."""
     monkeypatch.setattr(auditing.audit, "frame", lambda *given: np.array([given[3]]))
     rich = replace(SETTINGS, target=replace(AUDIT, budget=10_000.0))
-    driver, steps, _ = drive(rich)
+    _, steps, _ = drive(rich)
     first = audits(steps)[0][0]
     assert (len(first.audit.cuts), first.audit.forced) == (1, False)
     asked = next(r for _, r in steps if isinstance(r, MachineLabelRequest))
